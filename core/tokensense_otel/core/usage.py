@@ -135,7 +135,9 @@ def usage_rows(
     for key, cell in cells:
         group = tuple(getattr(key, name) for name in group_by)
         groups.setdefault(group, Usage()).add(cell)
-    return [_row(dict(zip(group_by, group, strict=True)), usage) for group, usage in sorted(groups.items()) if usage.calls]
+    return [
+        _row(dict(zip(group_by, group, strict=True)), usage) for group, usage in sorted(groups.items()) if usage.calls
+    ]
 
 
 _DIMENSIONS = frozenset({"team", "feature", "service", "environment"})

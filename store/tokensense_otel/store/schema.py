@@ -1,0 +1,72 @@
+"""The tables. One file, so that what is on disk can be seen on a page.
+
+`usage` and `accounting` rows carry the generation of the write that made them; `rollups.py` explains why.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+
+from tokensense_otel.core.usage import ACCOUNTING_FIELDS, USAGE_FIELDS, UsageKey
+
+VERSION = 1
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("part", String, primary_key=True),
+    Column("generation", BigInteger, primary_key=True),
+    *(
+        Column(name, BigInteger if name == "hour" else String, primary_key=True, nullable=False)
+        for name in UsageKey._fields
+    ),
+    *(Column(name, BigInteger, nullable=False) for name in USAGE_FIELDS),
+    Index("usage_hour", "tenant", "hour"),
+    sqlite_with_rowid=False,
+)
+
+accounting = Table(
+    "accounting",
+    metadata,
+    Column("part", String, primary_key=True),
+    Column("generation", BigInteger, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in ACCOUNTING_FIELDS),
+    sqlite_with_rowid=False,
+)
+
+insights = Table(
+    "insights",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("episode_id", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("recorded_ns", BigInteger, nullable=False),
+    Index("insights_episode", "episode_id"),
+    sqlite_autoincrement=True,
+)
+
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("project", String, primary_key=True),
+    Column("rule", String, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("episode_id", String, nullable=False),
+    Column("open", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
