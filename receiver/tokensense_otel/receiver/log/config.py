@@ -1,0 +1,38 @@
+"""The log's configuration."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from tokensense_otel.core.config import Config
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class LogConfig(Config):
+    """Where accepted requests wait, durable, until the dataflow has accounted them. All sizes are in bytes."""
+
+    kind: Literal["embedded"] = "embedded"
+    """`embedded` keeps the log in files under `data_dir`."""
+
+    partitions: int = Field(default=4, ge=1, le=256)
+    """How many dataflow workers can share the reading. Fixed when the log is created; it cannot be changed later."""
+
+    max_bytes: int = Field(default=10 * GIB, ge=1 * MIB)
+    """The most the log takes on disk. When it is full, senders are asked to come back later; nothing is dropped."""
+
+    segment_bytes: int = Field(default=64 * MIB, ge=4096)
+    """Size of a file at which the next one begins. Disk space is given back in whole files."""
+
+    commit_bytes: int = Field(default=8 * MIB, ge=1)
+    """About how much is made durable with one sync of the disk."""
+
+    max_pending_bytes: int = Field(default=128 * MIB, ge=1)
+    """How much may wait for the disk before senders are asked to come back later."""
+
+    @model_validator(mode="after")
+    def _segments_fit(self) -> "LogConfig":
+        if self.segment_bytes > self.max_bytes:
+            raise ValueError(f"segment_bytes ({self.segment_bytes}) must not be larger than max_bytes ({self.max_bytes})")
+        return self

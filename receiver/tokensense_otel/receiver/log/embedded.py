@@ -1,0 +1,32 @@
+"""The embedded log: a folder of segment files, one writer, any number of readers in other processes.
+
+Delivery: what `append` acknowledged is durable and is read at least once, in order within its partition.
+"""
+
+from pathlib import Path
+
+from tokensense_otel.core.component import Clock, system_clock
+from tokensense_otel.receiver.log.config import LogConfig
+from tokensense_otel.receiver.log.reader import EmbeddedReader
+from tokensense_otel.receiver.log.writer import EmbeddedWriter
+
+
+class EmbeddedLog:
+    """Gives the two sides of the log in `directory` (the log's own folder, created when missing)."""
+
+    def __init__(self, config: LogConfig, directory: Path, clock: Clock = system_clock) -> None:
+        self._config = config
+        self._directory = directory
+        self._clock = clock
+
+    def writer(self) -> EmbeddedWriter:
+        """The writing side; nothing is opened before its `start`."""
+        return EmbeddedWriter(self._config, self._directory, self._clock)
+
+    def reader(self) -> EmbeddedReader:
+        """The reading side.
+
+        Raises:
+            ConfigError: when the folder cannot be used, or has another number of partitions than configured.
+        """
+        return EmbeddedReader(self._config, self._directory)
