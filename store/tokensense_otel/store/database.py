@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.store.schema import VERSION, meta, metadata
@@ -41,7 +41,10 @@ def open_database(url: str, *, data_dir: Path) -> Engine:
     try:
         metadata.create_all(engine)
         _check_version(engine, path)
-    except OperationalError as error:
+    except ConfigError:
+        engine.dispose()
+        raise
+    except DatabaseError as error:
         engine.dispose()
         raise ConfigError(f"store.url: {path} cannot be opened ({error.orig}); write a file you own") from None
     return engine

@@ -1,0 +1,61 @@
+"""From entries of the log to facts: parse the protobuf, normalise spans and memory metrics, reject what is broken.
+
+Pure but for one thing: an entry on which our own code fails is handed to `quarantine`, so that it is neither lost nor
+able to stop the flow. Logs are accepted and kept by the receiver, and carry no calls yet.
+"""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tokensense_otel.core.usage import Accounting
+from tokensense_otel.dataflow import events, memory
+from tokensense_otel.dataflow.facts import MemorySample, SpanFacts
+from tokensense_otel.dataflow.normalise import Normaliser
+from tokensense_otel.receiver.log.entry import Entry, Signal
+
+Quarantine = Callable[[Entry], None]
+
+
+class Decoded(msgspec.Struct):
+    """What a batch of entries held. `now_ns` is the newest reception among them."""
+
+    now_ns: int = 0
+    spans: list[SpanFacts] = []
+    samples: list[MemorySample] = []
+    rejected: dict[str, Accounting] = {}
+
+
+class Decoder:
+    def __init__(self, normaliser: Normaliser, quarantine: Quarantine) -> None:
+        self._normaliser = normaliser
+        self._quarantine = quarantine
+
+    def decode(self, entries: Iterable[Entry]) -> Decoded:
+        out = Decoded()
+        for entry in entries:
+            out.now_ns = max(out.now_ns, entry.received_ns)
+            try:
+                self._decode_into(out, entry)
+            except DecodeError:
+                events.ENTRY_UNREADABLE(signal=entry.signal.value)
+                self._quarantine(entry)
+            except Exception as error:  # noqa: BLE001 - one entry must not stop the flow, whatever is wrong with it
+                events.ENTRY_FAILED(signal=entry.signal.value, error=repr(error))
+                self._quarantine(entry)
+        return out
+
+    def _decode_into(self, out: Decoded, entry: Entry) -> None:
+        if entry.signal is Signal.TRACES:
+            request = ExportTraceServiceRequest.FromString(entry.body)
+            spans, rejected = self._normaliser.spans(request, tenant=entry.tenant, project=entry.project)
+            out.spans += spans
+            if rejected:
+                seen = out.rejected.setdefault(entry.tenant, Accounting())
+                seen.add(Accounting(spans=rejected, rejected=rejected))
+        elif entry.signal is Signal.METRICS:
+            metrics = ExportMetricsServiceRequest.FromString(entry.body)
+            out.samples += memory.samples(metrics, tenant=entry.tenant, project=entry.project)

@@ -1,0 +1,43 @@
+"""Changes to the books, gathered for one write to the store."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from tokensense_otel.core.call import Posting
+from tokensense_otel.core.usage import Accounting, Usage, UsageKey, usage_key
+
+
+class Deltas(msgspec.Struct):
+    """Sums by cell and by tenant, of either sign."""
+
+    usage: dict[UsageKey, Usage] = {}
+    accounting: dict[str, Accounting] = {}
+
+    def post(self, postings: Iterable[Posting]) -> None:
+        for posting in postings:
+            key = usage_key(posting)
+            cell = self.usage.get(key)
+            if cell is None:
+                cell = self.usage[key] = Usage()
+            cell.post(posting)
+
+    def account(self, accounting: Mapping[str, Accounting]) -> None:
+        for tenant, sums in accounting.items():
+            self.accounting.setdefault(tenant, Accounting()).add(sums)
+
+    def merge(self, other: "Deltas") -> None:
+        for key, cell in other.usage.items():
+            self.usage.setdefault(key, Usage()).add(cell)
+        self.account(other.accounting)
+
+    def trimmed(self) -> "Deltas":
+        """Without the cells in which everything cancelled out."""
+        return Deltas(
+            {key: cell for key, cell in self.usage.items() if not cell.empty},
+            {tenant: sums for tenant, sums in self.accounting.items() if not sums.empty},
+        )
+
+    @property
+    def empty(self) -> bool:
+        return not (self.usage or self.accounting)

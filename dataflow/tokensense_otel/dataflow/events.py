@@ -1,0 +1,28 @@
+"""The dataflow's happenings."""
+
+import logging
+
+from tokensense_otel.core.events import Happening, Level
+
+ENTRY_UNREADABLE = Happening(
+    "dataflow_entries_unreadable",
+    "Log entries that are no OTLP protobuf; kept in the quarantine folder.",
+    labels=("signal",),
+    level=logging.ERROR,
+)
+ENTRY_FAILED = Happening(
+    "dataflow_entries_failed",
+    "Log entries on which normalising failed; kept in the quarantine folder.",
+    labels=("signal",),
+    level=logging.ERROR,
+)
+SPANS_READ = Happening("dataflow_spans_read", "Spans read from the log.")
+FLOW_STARTED = Happening("dataflow_started", "Starts of the dataflow.", level=logging.INFO)
+FLOW_STOPPED = Happening("dataflow_stopped", "Clean stops of the dataflow.", level=logging.INFO)
+RECOVERY_CLEANED = Happening(
+    "dataflow_recovery_rows_removed",
+    "Rows of an aborted epoch or a forgotten key removed from the recovery store before a start.",
+    level=logging.INFO,
+)
+BACKLOG_BYTES = Level("dataflow_backlog_bytes", "Bytes on the log that the dataflow has not committed.")
+COMMITTED_AT = Level("dataflow_committed_at_seconds", "Unix time of the last recovery point that is durable.")

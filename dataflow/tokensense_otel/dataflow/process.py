@@ -1,0 +1,103 @@
+"""The dataflow as a process: load the catalogue, make recovery ready, run Bytewax until asked to stop."""
+
+import os
+import secrets
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from tokensense_otel.core.component import Clock, system_clock
+from tokensense_otel.dataflow import events
+from tokensense_otel.dataflow.clock import LogClock
+from tokensense_otel.dataflow.config import DataflowConfig
+from tokensense_otel.dataflow.decode import Decoder, Quarantine
+from tokensense_otel.dataflow.normalise import NormaliseConfig, Normaliser
+from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules import RuleSet
+from tokensense_otel.dataflow.stages import Stages
+from tokensense_otel.receiver.log.entry import Entry
+from tokensense_otel.receiver.log.log import LogReader
+
+
+def run_dataflow(
+    config: DataflowConfig,
+    *,
+    rules: RuleSet,
+    normalise: NormaliseConfig,
+    log: LogReader,
+    engine: Engine,
+    data_dir: Path,
+    stop: threading.Event,
+    ready: Callable[[], None],
+    clock: Clock = system_clock,
+) -> None:
+    """Run until `stop` is set, then end with a last snapshot. Blocks; call it from the main thread.
+
+    Raises:
+        ConfigError: when the recovery folder cannot be used.
+    """
+    # Rust prints a page of frames for each Python error that passes through it; the error itself says more.
+    os.environ.setdefault("RUST_BACKTRACE", "0")
+    from bytewax.recovery import RecoveryConfig
+    from bytewax.testing import run_main
+
+    from tokensense_otel.dataflow.engine import recovery
+    from tokensense_otel.dataflow.engine.flow import build_flow
+    from tokensense_otel.dataflow.engine.sink import StoreSink
+    from tokensense_otel.dataflow.engine.source import LogSource, Stop
+
+    folder = data_dir / "recovery"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with recovery.only_one(folder):
+        recovery.prepare(folder, config.recovery_partitions)
+        log_clock = LogClock(clock)
+        source = LogSource(
+            log,
+            batch_bytes=config.batch_bytes,
+            idle_wait_ms=config.idle_wait_ms,
+            clock=log_clock,
+            stop=Stop(stop, config.drain_s, time.monotonic),
+        )
+        flow = build_flow(
+            source,
+            StoreSink(engine, clock, time.monotonic),
+            decoder=Decoder(Normaliser(normalise, load_salt(data_dir)), quarantine(data_dir / "quarantine")),
+            stages=Stages(config.accounting, rules, Catalogue.load(), config.shards),
+            clock=log_clock,
+        )
+        ready()
+        events.FLOW_STARTED()
+        run_main(
+            flow,
+            epoch_interval=timedelta(seconds=config.epoch_interval_s),
+            recovery_config=RecoveryConfig(str(folder)),
+        )
+        events.FLOW_STOPPED()
+
+
+def load_salt(data_dir: Path) -> bytes:
+    """The secret under which prompts are hashed: made once for each data folder, so hashes mean nothing elsewhere."""
+    path = data_dir / "salt"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+        return path.read_bytes()
+
+
+def quarantine(folder: Path) -> Quarantine:
+    """Keeps entries that could not be read, as files that `tokensense replay` takes."""
+
+    def keep(entry: Entry) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = f"{entry.received_ns}-{zlib.crc32(entry.body):08x}.{entry.signal.value}.pb"
+        (folder / name).write_bytes(entry.body)
+
+    return keep

@@ -1,0 +1,100 @@
+"""Run recorded traffic through the same stages without Bytewax: bounded, in one process, deterministic.
+
+A recording is complete, so everything is accounted first and the rules then see the final calls in the order of their
+event time. The outcome depends on the set of spans only, not on the order or the batches in which files held them.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from tokensense_otel.core.call import Call, Posting
+from tokensense_otel.core.insight import Insight
+from tokensense_otel.core.usage import Accounting, Usage, UsageKey
+from tokensense_otel.dataflow.accounting import Changes, Identities, Ledger
+from tokensense_otel.dataflow.config import DataflowConfig
+from tokensense_otel.dataflow.decode import Decoder, Quarantine
+from tokensense_otel.dataflow.deltas import Deltas
+from tokensense_otel.dataflow.facts import MemorySample
+from tokensense_otel.dataflow.normalise import NormaliseConfig, Normaliser
+from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules import RuleSet, RuleShard
+from tokensense_otel.receiver.log.entry import Entry
+
+# Recordings carry no time of reception; a clock that stands still never closes a trace.
+_STANDSTILL = 0
+
+
+class Outcome(msgspec.Struct):
+    """What a recording came to."""
+
+    usage: dict[UsageKey, Usage]
+    accounting: dict[str, Accounting]
+    insights: list[Insight]
+
+
+class InProcessRunner:
+    def __init__(
+        self,
+        config: DataflowConfig,
+        *,
+        rules: RuleSet,
+        normalise: NormaliseConfig,
+        salt: bytes,
+        catalogue: Catalogue,
+        quarantine: Quarantine,
+    ) -> None:
+        self._decoder = Decoder(Normaliser(normalise, salt), quarantine)
+        self._catalogue = catalogue
+        self._ledger = Ledger(config.accounting, catalogue.cost)
+        self._identities = Identities(config.accounting)
+        self._rules = RuleShard(rules, catalogue)
+        self._deltas = Deltas()
+        self._calls: dict[tuple[str, bytes, bytes], Call] = {}
+        self._samples: list[MemorySample] = []
+
+    def feed(self, entries: Iterable[Entry]) -> None:
+        decoded = self._decoder.decode(entries)
+        self._samples += decoded.samples
+        self._deltas.account(decoded.rejected)
+        self._book(self._ledger.ingest(decoded.spans, _STANDSTILL), identify=True)
+
+    def _book(self, changes: Changes, *, identify: bool) -> None:
+        self._deltas.account(changes.accounting)
+        final = changes.postings
+        if identify:
+            final = [posting for posting in changes.postings if not posting.call.response_id]
+            shared = [posting for posting in changes.postings if posting.call.response_id]
+            if shared:
+                self._book(self._identities.ingest(shared, _STANDSTILL), identify=False)
+        self._deltas.post(final)
+        for posting in final:
+            call = posting.call
+            key = (call.tenant, call.trace_id, call.span_id)
+            if posting.sign > 0:
+                self._calls[key] = call
+            elif self._calls.get(key) == call:
+                del self._calls[key]
+
+    def finish(self) -> Outcome:
+        deltas = self._deltas.trimmed()
+        return Outcome(deltas.usage, deltas.accounting, self._judge())
+
+    def _judge(self) -> list[Insight]:
+        """The rules over calls and samples in event time, with every timer that falls between them."""
+        moments: list[tuple[int, bytes, bytes, Call | MemorySample]] = [
+            (call.end_ns, call.trace_id, call.span_id, call) for call in self._calls.values()
+        ]
+        moments += [(sample.time_ns, b"", sample.entity.encode(), sample) for sample in self._samples]
+        insights: list[Insight] = []
+        for now_ns, _, _, item in sorted(moments, key=lambda moment: moment[:3]):
+            wake = self._rules.next_wake()
+            while wake is not None and wake <= now_ns:
+                insights += self._rules.advance(wake)
+                after = self._rules.next_wake()
+                wake = after if after is not None and after > wake else None
+            if isinstance(item, Call):
+                insights += self._rules.ingest([Posting(1, item)], [], now_ns)
+            else:
+                insights += self._rules.ingest([], [item], now_ns)
+        return insights
