@@ -1,1 +1,1 @@
-"""The durable log between the receiver and the dataflow: `log.py` is the interface, `segment.py` the embedded one."""
+"""The durable log between the receiver and the dataflow: `log.py` is the interface, `embedded.py` the default."""

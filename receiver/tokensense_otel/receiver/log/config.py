@@ -31,8 +31,17 @@ class LogConfig(Config):
     max_pending_bytes: int = Field(default=128 * MIB, ge=1)
     """How much may wait for the disk before senders are asked to come back later."""
 
+    @property
+    def max_entry_bytes(self) -> int:
+        """The largest entry: with it the files that may still grow, which are never deleted, fill at most half."""
+        return self.max_bytes // (2 * self.partitions)
+
     @model_validator(mode="after")
-    def _segments_fit(self) -> "LogConfig":
-        if self.segment_bytes > self.max_bytes:
-            raise ValueError(f"segment_bytes ({self.segment_bytes}) must not be larger than max_bytes ({self.max_bytes})")
+    def _leaves_room(self) -> "LogConfig":
+        least = 2 * self.partitions * max(self.segment_bytes, self.commit_bytes)
+        if self.max_bytes < least:
+            raise ValueError(
+                f"max_bytes must be at least 2 x partitions x the larger of segment_bytes and commit_bytes: "
+                f"write {least} or more, or make those smaller"
+            )
         return self

@@ -10,10 +10,17 @@ COMMIT_FAILED = Happening("log_commit_failed", "Commits the disk refused; their 
 DISK_FAILING = Happening(
     "log_disk_failing", "The disk began to refuse commits; nothing is accepted until it recovers.", level=logging.ERROR
 )
+WRITER_FAILED = Happening(
+    "log_writer_failed",
+    "A commit failed in a way nobody foresaw; its senders were asked to try again.",
+    level=logging.ERROR,
+)
 DISK_RECOVERED = Happening("log_disk_recovered", "Commits work again.", level=logging.INFO)
 FULL = Happening("log_full", "The log reached max_bytes; nothing is accepted until it is read.", level=logging.ERROR)
 TAIL_CUT = Happening(
-    "log_tail_cut", "An unfinished, never acknowledged write was cut off when the log was opened.", level=logging.WARNING
+    "log_tail_cut",
+    "An unfinished, never acknowledged write was cut off when the log was opened.",
+    level=logging.WARNING,
 )
 CORRUPT = Happening(
     "log_corrupt_bytes",

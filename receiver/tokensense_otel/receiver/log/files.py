@@ -90,8 +90,8 @@ def segment_path(folder: Path, base: int) -> Path:
 
 def list_segments(folder: Path) -> list[Segment]:
     """The segments of a partition in order. The last one is the only one that may still grow."""
-    bases = (name.removesuffix(_SUFFIX) for name in os.listdir(folder) if name.endswith(_SUFFIX))
-    return [Segment(base, segment_path(folder, base)) for base in sorted(int(base) for base in bases if base.isdigit())]
+    bases = sorted(int(path.stem) for path in folder.iterdir() if path.suffix == _SUFFIX and path.stem.isdigit())
+    return [Segment(base, segment_path(folder, base)) for base in bases]
 
 
 class SegmentFile:
@@ -127,8 +127,10 @@ class SegmentFile:
         return payloads, end, found - start
 
     def end_of_records(self) -> int:
-        """Where the last whole record of the segment ends."""
+        """Where the last whole record of the segment ends; its size when the header itself cannot be read."""
         at, step = SEGMENT_HEADER_BYTES, 16 * _SEARCH_BYTES
+        if self._read_marker() is None:
+            return self.size()
         while True:
             payloads, end, _ = self.read(at, step)
             if not payloads:
@@ -158,10 +160,8 @@ class SegmentFile:
                 if self._whole(marker, at + found, RECORD_HEADER_BYTES)[0]:
                     return at + found
                 found = chunk.find(marker, found + 1)
-            if len(chunk) < len(marker):
-                return None
-            # Step back so that a marker across two chunks is found; at the end, stop.
             if len(chunk) < _SEARCH_BYTES:
                 return None
+            # Step back a little, so that a marker across two chunks is found.
             at += len(chunk) - len(marker) + 1
         return None

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from tokensense_otel.receiver.log.files import SegmentFile, list_segments, segme
 from tokensense_otel.receiver.log.segment import (
     MARKER_BYTES,
     MAX_PAYLOAD_BYTES,
+    RECORD_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
     record_header,
     segment_header,
@@ -20,6 +22,16 @@ from tokensense_otel.receiver.log.segment import (
 _sync = getattr(os, "fdatasync", os.fsync)
 _GAP_BYTES: Final = 2 * MAX_PAYLOAD_BYTES
 """More than one commit can hold: nobody has read further than this beyond the last byte that the disk still has."""
+
+
+@dataclass
+class _OpenSegment:
+    """The segment that grows: its file and marker, the global offset of its first byte, and its size."""
+
+    handle: int
+    marker: bytes
+    base: int
+    size: int = SEGMENT_HEADER_BYTES
 
 
 class PartitionWriter:
@@ -35,12 +47,8 @@ class PartitionWriter:
         self.name = folder.name
         self._segment_bytes = segment_bytes
         self._clock = clock
-        self._handle: int | None = None
-        self._marker = b""
-        self._base = 0
-        self._size = 0
-        self._free = _cut_tail(folder)
-        """The lowest offset that no reader can have seen."""
+        self._segment: _OpenSegment | None = None
+        self._next_base = max(_cut_tail(folder), clock())
 
     def append(self, payloads: list[bytes]) -> int:
         """Write and sync the payloads; returns the bytes that this took on disk.
@@ -48,56 +56,54 @@ class PartitionWriter:
         Raises:
             OSError: nothing of this group was kept; the partition can be used again.
         """
-        created = 0
-        if self._handle is not None and self._size >= self._segment_bytes:
-            self._free = self._base + self._size
+        size = sum(RECORD_HEADER_BYTES + len(payload) for payload in payloads)
+        segment, created = self._segment, 0
+        if segment is not None and SEGMENT_HEADER_BYTES < segment.size > self._segment_bytes - size:
+            self._next_base = segment.base + segment.size
             self.close()
-        if self._handle is None:
-            created = self._create()
-        handle = self._handle
-        assert handle is not None
-        data = b"".join(part for payload in payloads for part in (record_header(self._marker, payload), payload))
+            segment = None
+        if segment is None:
+            segment, created = self._create(), SEGMENT_HEADER_BYTES
+        data = b"".join(part for payload in payloads for part in (record_header(segment.marker, payload), payload))
         try:
-            _write_all(handle, data, self._size)
-            _sync(handle)
+            _write_all(segment.handle, data, segment.size)
+            _sync(segment.handle)
         except OSError:
-            self._abandon(len(data))
+            self._abandon(segment, size)
             raise
-        self._size += len(data)
-        return created + len(data)
+        segment.size += size
+        return created + size
 
     def close(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        if self._segment is not None:
+            os.close(self._segment.handle)
+            self._segment = None
 
-    def _create(self) -> int:
-        # `_free` alone would do to go on after a full segment; the clock is for what may have come before.
-        base = self._free if self._size else max(self._free, self._clock())
-        marker = secrets.token_bytes(MARKER_BYTES)
-        path = segment_path(self.folder, base)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    def _create(self) -> _OpenSegment:
+        path = segment_path(self.folder, self._next_base)
+        segment = _OpenSegment(
+            handle=os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600),
+            marker=secrets.token_bytes(MARKER_BYTES),
+            base=self._next_base,
+        )
         try:
-            _write_all(handle, segment_header(marker), 0)
-            _sync(handle)
+            _write_all(segment.handle, segment_header(segment.marker), 0)
+            _sync(segment.handle)
             sync_folder(self.folder)
         except OSError:
-            os.close(handle)
+            os.close(segment.handle)
             with contextlib.suppress(OSError):
                 path.unlink()
-            self._free = base + _GAP_BYTES
+            self._next_base += SEGMENT_HEADER_BYTES
             raise
-        self._handle, self._marker, self._base, self._size = handle, marker, base, SEGMENT_HEADER_BYTES
-        return SEGMENT_HEADER_BYTES
+        self._segment = segment
+        return segment
 
-    def _abandon(self, attempted: int) -> None:
-        """After a failed write: cut it off as well as the disk allows and never use its offsets again."""
-        handle = self._handle
-        assert handle is not None
+    def _abandon(self, segment: _OpenSegment, attempted: int) -> None:
+        """After a failed write: cut it off as well as the disk allows, and never use its offsets again."""
         with contextlib.suppress(OSError):
-            os.ftruncate(handle, self._size)
-        self._free = self._base + self._size + attempted + 1
-        self._size = 0
+            os.ftruncate(segment.handle, segment.size)
+        self._next_base = max(segment.base + segment.size + attempted, self._clock())
         self.close()
 
 

@@ -76,9 +76,8 @@ class EmbeddedPartition:
     def commit(self, position: Position) -> None:
         """Remembers the position (for the backlog) and deletes the segments that end before it, never the last."""
         at = _offset(position)
-        if at <= _committed(self._folder):
-            return
-        write_atomically(self._folder / _COMMITTED, str(at).encode())
+        if at > _committed(self._folder):
+            write_atomically(self._folder / _COMMITTED, str(at).encode())
         for segment in list_segments(self._folder)[:-1]:
             if segment.base + segment.path.stat().st_size > at:
                 break
@@ -128,7 +127,7 @@ class EmbeddedPartition:
         """Say so when a position from an earlier run does not meet the log as it is now."""
         if not segments or at == 0:
             return
-        if at < segments[0].base and at < _committed(self._folder):
+        if at < segments[0].base and at != _committed(self._folder):
             events.POSITION_TRIMMED(partition=self._name, position=at, first=segments[0].base)
         if at > segments[-1].base + segments[-1].path.stat().st_size:
             events.POSITION_BEYOND(partition=self._name, position=at)
@@ -160,4 +159,3 @@ def _backlog_bytes(folder: Path) -> int:
             continue
         total += max(0, size - max(committed - base, SEGMENT_HEADER_BYTES))
     return total
-

@@ -54,8 +54,8 @@ class EmbeddedWriter:
 
     async def append(self, entry: Entry) -> None:
         payload = encode_entry(entry)
-        if len(payload) > min(MAX_PAYLOAD_BYTES, self._config.max_bytes // 2):
-            raise TooLarge(f"an entry of {len(payload)} bytes does not fit on the log; raise log.max_bytes")
+        if len(payload) > min(MAX_PAYLOAD_BYTES, self._config.max_entry_bytes):
+            raise TooLarge(f"a request of {len(payload)} bytes does not fit on the log; send smaller batches")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         with self._wake:
@@ -85,10 +85,10 @@ class EmbeddedWriter:
                 PartitionWriter(self._directory / name, self._config.segment_bytes, self._clock)
                 for name in partition_names(self._config.partitions)
             ]
+            self._measure()
         except OSError as error:
             self._release()
             raise ConfigError(f"log: {self._directory} cannot be written: {error}") from error
-        self._measure()
         self._open = True
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
@@ -103,7 +103,11 @@ class EmbeddedWriter:
 
     def _run(self) -> None:
         while group := self._next_group():
-            error = self._commit([payload for payload, _, _ in group])
+            try:
+                error = self._commit([payload for payload, _, _ in group])
+            except Exception as unforeseen:  # noqa: BLE001 - whatever it is, senders get an answer and the log goes on
+                events.WRITER_FAILED(reason=repr(unforeseen))
+                error = Retryable("the log could not write", delay_s=_DISK_DELAY_S)
             _wake_all(group, error)
 
     def _next_group(self) -> list[_Waiting]:
@@ -145,7 +149,7 @@ class EmbeddedWriter:
         return None
 
     def _fits(self, size: int) -> bool:
-        """Whether there is room under `max_bytes`. Readers give room back by deleting files, so look before refusing."""
+        """Whether there is room under `max_bytes`; readers give room back by deleting files, so look before refusing."""
         if self._disk_bytes + size > self._config.max_bytes:
             self._measure()
         full = self._disk_bytes + size > self._config.max_bytes
@@ -172,7 +176,9 @@ def _lock(directory: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(handle)
-        raise ConfigError(f"log: another receiver is writing to {directory}; stop it or use another data_dir") from error
+        raise ConfigError(
+            f"log: another receiver is writing to {directory}; stop it or use another data_dir"
+        ) from error
     return handle
 
 
