@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import bytewax.operators as op
-from bytewax.dataflow import Dataflow, KeyedStream, Stream
+from bytewax.dataflow import Dataflow, Stream
 from bytewax.inputs import Source
+from bytewax.operators import KeyedStream
 from bytewax.outputs import Sink
 
 from tokensense_otel.core.insight import Insight

@@ -14,6 +14,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tokensense_otel.core.errors import ConfigError
@@ -37,7 +38,7 @@ def prepare(folder: Path, partitions: int) -> None:
 
 
 @contextlib.contextmanager
-def only_one(folder: Path):  # type: ignore[no-untyped-def]
+def only_one(folder: Path) -> Iterator[None]:
     """Hold the folder for this process.
 
     Raises:
@@ -101,7 +102,7 @@ def _main(folder: Path, partitions: int) -> None:
     folder.chmod(0o700)  # snapshots are pickled by Bytewax: whoever writes here runs code there
     found = len(list(folder.glob("*.sqlite3")))
     if not found:
-        init_db_dir(folder, partitions)
+        init_db_dir(folder, partitions)  # type: ignore[no-untyped-call]
     elif found != partitions:
         sys.exit(f"it has {found} partitions, not {partitions}; write dataflow.recovery_partitions: {found}")
     print(clean(folder))  # noqa: T201 - the answer to the parent process

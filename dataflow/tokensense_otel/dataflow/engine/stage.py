@@ -11,8 +11,8 @@ from bytewax.operators import StatefulBatchLogic
 
 from tokensense_otel.dataflow.clock import LogClock
 
-In = TypeVar("In", contravariant=True)
-Out = TypeVar("Out", covariant=True)
+In_contra = TypeVar("In_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
 V = TypeVar("V")
 W = TypeVar("W")
 
@@ -20,9 +20,9 @@ W = TypeVar("W")
 _LAGGING = timedelta(seconds=1)
 
 
-class Shard(Protocol[In, Out]):
-    def ingest(self, value: In, /) -> Iterable[Out]: ...
-    def advance(self, now_ns: int, /) -> Iterable[Out]: ...
+class Shard(Protocol[In_contra, Out_co]):
+    def ingest(self, value: In_contra, /) -> Iterable[Out_co]: ...
+    def advance(self, now_ns: int, /) -> Iterable[Out_co]: ...
     def next_wake(self) -> int | None:
         """Log time in Unix nanoseconds at which `advance` has something to do."""
 
