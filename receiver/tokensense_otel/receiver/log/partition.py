@@ -1,6 +1,7 @@
 """Appends to one partition's segments: the file operations of the log, in the order that makes them durable."""
 
 import contextlib
+import errno
 import os
 import secrets
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ class PartitionWriter:
         try:
             _write_all(segment.handle, data, segment.size)
             _sync(segment.handle)
+            if os.fstat(segment.handle).st_nlink == 0:
+                raise FileNotFoundError(errno.ENOENT, "the log's files were deleted", str(self.folder))
         except OSError:
             self._abandon(segment, size)
             raise

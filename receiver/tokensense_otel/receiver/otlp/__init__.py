@@ -1,0 +1,1 @@
+"""The protocol: what OTLP says about messages, encodings and answers. Pure; knows no server."""
