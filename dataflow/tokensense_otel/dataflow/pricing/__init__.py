@@ -1,0 +1,6 @@
+"""What a call cost: dated prices compiled into integer tables, model tiers and cheaper siblings."""
+
+from tokensense_otel.dataflow.pricing.catalogue import Catalogue
+from tokensense_otel.dataflow.pricing.tiers import Tier
+
+__all__ = ["Catalogue", "Tier"]

@@ -1,0 +1,175 @@
+"""Rolling windows in event time: sparse rings of integer vectors, exact whatever the order of arrival.
+
+A window of `width` is cut into equal buckets on the clock (bucket n covers [n × size, (n + 1) × size)). It covers the
+newest bucket it was moved to and the ones before it, so it never reaches further back than its width. Integers only:
+what is added and later taken out leaves nothing behind.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class Rolling:
+    """Running sums of integer vectors over the last `width_ns`."""
+
+    __slots__ = ("_buckets", "_count", "_fields", "_size", "head", "totals")
+
+    def __init__(self, width_ns: int, buckets: int, fields: int) -> None:
+        if width_ns % buckets:
+            raise ValueError("the width of a window must be a whole number of its buckets")
+        self._size = width_ns // buckets
+        self._count = buckets
+        self._fields = fields
+        self._buckets: dict[int, list[int]] = {}
+        self.head: int | None = None
+        """Number of the newest bucket; `None` before anything happened."""
+        self.totals = [0] * fields
+        """Sums over the window. Read only."""
+
+    @property
+    def size_ns(self) -> int:
+        """Width of one bucket."""
+        return self._size
+
+    @property
+    def empty(self) -> bool:
+        return not self._buckets
+
+    def add(self, time_ns: int, values: Sequence[int], sign: int = 1) -> bool:
+        """Add `values` × `sign` to the bucket of `time_ns`, moving the window forward where that is newer.
+
+        `False`, and nothing changed, where the time is before the window. A time in the future moves the window
+        there: the caller clamps it.
+        """
+        bucket = time_ns // self._size
+        head = self.head
+        if head is None or bucket > head:
+            self._move(bucket)
+        elif bucket <= head - self._count:
+            return False
+        sums, totals = self._buckets.get(bucket), self.totals
+        if sums is None:
+            sums = self._buckets[bucket] = [0] * self._fields
+        for index, value in enumerate(values):
+            if value:
+                sums[index] += sign * value
+                totals[index] += sign * value
+        if sign < 0 and not any(sums):
+            del self._buckets[bucket]
+        return True
+
+    def advance(self, time_ns: int) -> bool:
+        """Move the window forward to `time_ns` and drop what fell out. Whether anything did."""
+        bucket = time_ns // self._size
+        return self._move(bucket) if self.head is not None and bucket > self.head else False
+
+    def _move(self, head: int) -> bool:
+        self.head = head
+        gone = [bucket for bucket in self._buckets if bucket <= head - self._count]
+        for bucket in gone:
+            for index, value in enumerate(self._buckets.pop(bucket)):
+                self.totals[index] -= value
+        return bool(gone)
+
+    def at(self, bucket: int) -> Sequence[int]:
+        """Sums of one bucket by its number, zeroes where nothing happened."""
+        return self._buckets.get(bucket) or [0] * self._fields
+
+    def first(self) -> int | None:
+        """Number of the oldest bucket in which anything is counted."""
+        return min((bucket for bucket, sums in self._buckets.items() if any(sums)), default=None)
+
+    def bounds(self) -> tuple[int, int]:
+        """[from, to) of the window in Unix nanoseconds."""
+        head = self.head or 0
+        return max(0, head - self._count + 1) * self._size, (head + 1) * self._size
+
+    def snapshot(self) -> list[Any]:
+        """Plain data for `restore`."""
+        return [self.head, list(self._buckets.items())]
+
+    def restore(self, state: list[Any]) -> None:
+        """Take over a snapshot of a window of the same shape."""
+        self.head, buckets = state
+        self._buckets = {bucket: list(sums) for bucket, sums in buckets}
+        self.totals = [sum(column) for column in zip(*self._buckets.values(), strict=True)] or [0] * self._fields
+
+
+class Peaks:
+    """Highest values over the last `width_ns`, with how many observations there were and from when to when."""
+
+    __slots__ = ("_buckets", "_count", "_size", "head")
+
+    def __init__(self, width_ns: int, buckets: int) -> None:
+        if width_ns % buckets:
+            raise ValueError("the width of a window must be a whole number of its buckets")
+        self._size = width_ns // buckets
+        self._count = buckets
+        self._buckets: dict[int, list[int]] = {}
+        self.head: int | None = None
+
+    @property
+    def size_ns(self) -> int:
+        return self._size
+
+    @property
+    def empty(self) -> bool:
+        return not self._buckets
+
+    def add(self, time_ns: int, value: int) -> bool:
+        """Observe `value` (not negative). `False`, and nothing changed, where the time is before the window.
+
+        A second observation of the last moment is the same one again: it can only raise the value.
+        """
+        bucket = time_ns // self._size
+        if self.head is None or bucket > self.head:
+            self._move(bucket)
+        elif bucket <= self.head - self._count:
+            return False
+        seen = self._buckets.get(bucket)
+        if seen is None:
+            self._buckets[bucket] = [1, time_ns, time_ns, value]
+            return True
+        if time_ns != seen[2]:
+            seen[0] += 1
+        seen[1] = min(seen[1], time_ns)
+        seen[2] = max(seen[2], time_ns)
+        seen[3] = max(seen[3], value)
+        return True
+
+    def advance(self, time_ns: int) -> bool:
+        """Move the window forward to `time_ns` and drop what fell out. Whether anything did."""
+        bucket = time_ns // self._size
+        return self._move(bucket) if self.head is not None and bucket > self.head else False
+
+    def _move(self, head: int) -> bool:
+        self.head = head
+        gone = [bucket for bucket in self._buckets if bucket <= head - self._count]
+        for bucket in gone:
+            del self._buckets[bucket]
+        return bool(gone)
+
+    def summary(self) -> tuple[int, int, int, int]:
+        """(observations, first time, last time, highest value) in the window; all zero where it is empty."""
+        if not self._buckets:
+            return 0, 0, 0, 0
+        seen = self._buckets.values()
+        return (
+            sum(each[0] for each in seen),
+            min(each[1] for each in seen),
+            max(each[2] for each in seen),
+            max(each[3] for each in seen),
+        )
+
+    def bounds(self) -> tuple[int, int]:
+        """[from, to) of the window in Unix nanoseconds."""
+        head = self.head or 0
+        return max(0, head - self._count + 1) * self._size, (head + 1) * self._size
+
+    def snapshot(self) -> list[Any]:
+        return [self.head, list(self._buckets.items())]
+
+    def restore(self, state: list[Any]) -> None:
+        """Take over a snapshot of a window of the same shape."""
+        self.head, buckets = state
+        self._buckets = {bucket: list(seen) for bucket, seen in buckets}
