@@ -41,6 +41,7 @@ class PartitionReader(Protocol):
         Never blocks: no entries and the same position means that nothing is there yet. An entry that cannot be
         decoded is counted and passed over.
         """
+        ...
 
     def commit(self, position: Position) -> None:
         """Everything up to `position` is consumed for good; the log may trim it."""
@@ -51,8 +52,10 @@ class PartitionReader(Protocol):
 class LogReader(Protocol):
     def partitions(self) -> list[str]:
         """The names of the partitions: fixed for the life of the log."""
+        ...
 
     def open(self, partition: str) -> PartitionReader: ...
 
     def backlog_bytes(self) -> int:
         """Bytes that are on the log and not committed, over all partitions."""
+        ...

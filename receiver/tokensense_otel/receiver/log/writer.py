@@ -149,7 +149,7 @@ class EmbeddedWriter:
         return None
 
     def _fits(self, size: int) -> bool:
-        """Whether there is room under `max_bytes`. Readers make room by deleting files, so look again before refusing."""
+        """Whether there is room under `max_bytes`. Readers make room by deleting files: look again first."""
         if self._disk_bytes + size > self._config.max_bytes:
             self._measure()
         full = self._disk_bytes + size > self._config.max_bytes

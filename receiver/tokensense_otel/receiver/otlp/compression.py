@@ -4,14 +4,16 @@ gzip (several members too) and deflate, which in OTLP's world means the zlib for
 inflated further than one byte beyond its limit, so a bomb costs no more memory than an honest request.
 """
 
-import zlib
-from typing import Final, Protocol
+from typing import Final, cast
 
 from isal import isal_zlib
 
 from tokensense_otel.core.errors import Permanent, TooLarge
 
 ENCODINGS: Final = ("gzip", "deflate", "identity")
+
+# The stubs of isal declare an instance where there is a class.
+_IsalError = cast("type[Exception]", isal_zlib.IsalError)
 
 _GZIP_WINDOW: Final = 31
 _ZLIB_WINDOW: Final = 15
@@ -46,22 +48,15 @@ def too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"the request is larger than {max_bytes} bytes; send smaller batches or raise max_request_bytes")
 
 
-class _Inflater(Protocol):
-    eof: bool
-    unused_data: bytes
-
-    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
-
-
 def _inflate(body: bytes, window: int, max_bytes: int, name: str) -> bytes:
     chunks: list[bytes] = []
     room = max_bytes
     rest = body
     while True:
-        inflater: _Inflater = isal_zlib.decompressobj(window)
+        inflater = isal_zlib.decompressobj(window)
         try:
-            chunk = inflater.decompress(rest, room + 1)
-        except (isal_zlib.IsalError, zlib.error) as error:
+            chunk: bytes = inflater.decompress(rest, room + 1)
+        except _IsalError as error:
             raise Permanent(f"the body is not valid {name}: {error}") from error
         room -= len(chunk)
         if room < 0:

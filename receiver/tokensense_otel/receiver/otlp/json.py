@@ -53,6 +53,10 @@ def decode_json(signal: Signal, body: bytes) -> Request:
     return request
 
 
+class _BadValue(Exception):
+    """A value that its field cannot take; `_converted` adds the path."""
+
+
 def _fill(message: Message, document: Any, path: str, depth: int) -> None:
     if not isinstance(document, dict):
         raise Permanent(f"{path}: expected an object, got {_kind(document)}")
@@ -120,7 +124,7 @@ def _list(value: Any, path: str) -> list[Any]:
 def _converted(convert: _Convert, value: Any, path: str) -> Any:
     try:
         return convert(value)
-    except ValueError as error:
+    except _BadValue as error:
         raise Permanent(f"{path}: {error}") from error
 
 
@@ -135,13 +139,13 @@ def _converter(field: FieldDescriptor) -> _Convert:
 def _string(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise ValueError(f"expected a string, got {_kind(value)}")
+    raise _BadValue(f"expected a string, got {_kind(value)}")
 
 
 def _bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise ValueError(f"expected true or false, got {_kind(value)}")
+    raise _BadValue(f"expected true or false, got {_kind(value)}")
 
 
 def _hex(value: Any) -> bytes:
@@ -149,7 +153,7 @@ def _hex(value: Any) -> bytes:
     try:
         return binascii.unhexlify(text)
     except (binascii.Error, ValueError):
-        raise ValueError(f"expected an id in hexadecimal, got {text[:40]!r}") from None
+        raise _BadValue(f"expected an id in hexadecimal, got {text[:40]!r}") from None
 
 
 def _base64(value: Any) -> bytes:
@@ -159,7 +163,7 @@ def _base64(value: Any) -> bytes:
         standard = text.translate(_STANDARD_ALPHABET).rstrip("=")
         return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"expected base64, got {text[:40]!r}") from None
+        raise _BadValue(f"expected base64, got {text[:40]!r}") from None
 
 
 _STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
@@ -170,13 +174,13 @@ def _integer(low: int, high: int) -> _Convert:
         if isinstance(value, str):
             number = _integer_text(value)
         elif isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"expected an integer, got {_kind(value)}")
+            raise _BadValue(f"expected an integer, got {_kind(value)}")
         elif isinstance(value, float) and not value.is_integer():
-            raise ValueError(f"expected an integer, got {value}")
+            raise _BadValue(f"expected an integer, got {value}")
         else:
             number = int(value)
         if not low <= number <= high:
-            raise ValueError(f"{number} is out of range {low}…{high}")
+            raise _BadValue(f"{number} is out of range {low}…{high}")
         return number
 
     return convert
@@ -185,18 +189,22 @@ def _integer(low: int, high: int) -> _Convert:
 def _integer_text(text: str) -> int:
     digits = text.removeprefix("-")
     if not digits.isascii() or not digits.isdecimal() or len(digits) > 20:
-        raise ValueError(f"expected an integer, got {text[:40]!r}")
+        raise _BadValue(f"expected an integer, got {text[:40]!r}")
     return int(text)
 
 
 def _double(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"expected a number, got {_kind(value)}")
-    if isinstance(value, str) and value not in ("NaN", "Infinity", "-Infinity") and not _NUMBER_TEXT.issuperset(value):
-        raise ValueError(f"expected a number, got {value[:40]!r}")
-    return float(value)
+        raise _BadValue(f"expected a number, got {_kind(value)}")
+    if isinstance(value, str) and value not in _NOT_FINITE and not _NUMBER_TEXT.issuperset(value):
+        raise _BadValue(f"expected a number, got {value[:40]!r}")
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        raise _BadValue(f"expected a number, got {value!r:.40}") from None
 
 
+_NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 _NUMBER_TEXT: Final = frozenset("0123456789+-.eE")
 
 
@@ -209,8 +217,8 @@ def _enum(enum: EnumDescriptor) -> _Convert:
             return number_of[value]
         try:
             return int(integer(value))
-        except ValueError:
-            raise ValueError(f"expected a number of {enum.name}, got {value!r:.40}") from None
+        except _BadValue:
+            raise _BadValue(f"expected a number of {enum.name}, got {value!r:.40}") from None
 
     return convert
 

@@ -1,0 +1,132 @@
+"""The receiver's configuration."""
+
+from typing import Final
+
+from pydantic import Field, field_validator, model_validator
+
+from tokensense_otel.core.call import DEFAULT_TENANT
+from tokensense_otel.core.config import Config, Endpoint, Secret, is_loopback, split_endpoint
+
+MIB: Final = 1 << 20
+
+
+class GrpcConfig(Config):
+    """OTLP over gRPC."""
+
+    endpoint: Endpoint = "127.0.0.1:4317"
+    """Where to listen; port 0 takes a free one."""
+
+    max_connection_age_s: float = Field(default=1800.0, gt=0)
+    """After this long a client is asked to connect anew, so that connections spread over several receivers."""
+
+
+class HttpConfig(Config):
+    """OTLP over HTTP/1.1: `/v1/traces`, `/v1/metrics`, `/v1/logs`, as protobuf or JSON."""
+
+    endpoint: Endpoint = "127.0.0.1:4318"
+    """Where to listen; port 0 takes a free one."""
+
+    keep_alive_s: int = Field(default=75, ge=1)
+    """How long an idle connection is kept. Longer than SDKs wait between exports, or they meet a closing one."""
+
+    read_timeout_s: float = Field(default=30.0, gt=0)
+    """How long a body may take to arrive."""
+
+
+class KeyConfig(Config):
+    """A key that senders show as `TS-API-Key` or `Authorization: Bearer`. Write `key` or `key_sha256`, not both."""
+
+    name: str = Field(min_length=1)
+    """What the key is called in logs and metrics."""
+
+    tenant: str = Field(default=DEFAULT_TENANT, min_length=1)
+    """Whose telemetry it brings."""
+
+    project: str = ""
+    """The project it belongs to; empty leaves that to `tokensense.project` in the telemetry."""
+
+    key: Secret | None = None
+    """The key itself; only its hash is kept in memory."""
+
+    key_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
+    """The SHA-256 of the key in hexadecimal, for a configuration that holds no secret."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "KeyConfig":
+        if (self.key is None) == (self.key_sha256 is None):
+            raise ValueError(f"key {self.name!r}: write either key or key_sha256")
+        if self.key is not None and not self.key.get_secret_value():
+            raise ValueError(f"key {self.name!r}: the key is empty")
+        return self
+
+
+class AuthConfig(Config):
+    """Who may send."""
+
+    required: bool = False
+    """Refuse telemetry that comes without a key. A wrong key is refused in any case."""
+
+    keys: list[KeyConfig] = []
+    """The keys that are known. Two keys of one tenant make a rotation without a gap."""
+
+    @field_validator("keys")
+    @classmethod
+    def _distinct(cls, keys: list[KeyConfig]) -> list[KeyConfig]:
+        names = [key.name for key in keys]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two keys are called {name!r}; give each its own name")
+        return keys
+
+    @model_validator(mode="after")
+    def _some_key(self) -> "AuthConfig":
+        if self.required and not self.keys:
+            raise ValueError("auth.required is true but auth.keys is empty; add a key or write required: false")
+        return self
+
+
+class ReceiverConfig(Config):
+    """The OTLP servers. Sizes are in bytes."""
+
+    grpc: GrpcConfig = GrpcConfig()
+    """OTLP over gRPC."""
+
+    http: HttpConfig = HttpConfig()
+    """OTLP over HTTP."""
+
+    auth: AuthConfig = AuthConfig()
+    """Who may send."""
+
+    allow_unauthenticated_remote: bool = False
+    """Listen beyond this machine without asking for a key."""
+
+    max_request_bytes: int = Field(default=64 * MIB, ge=1)
+    """The largest request, after decompression. 64 MiB is what OTLP recommends."""
+
+    max_in_flight_bytes: int = Field(default=256 * MIB, ge=1)
+    """How much may be in work at once; beyond it senders are asked to come back a moment later."""
+
+    append_timeout_s: float = Field(default=4.0, gt=0)
+    """How long a request may wait for the log. Shorter than the Collector's 5 s, which gives up on its side."""
+
+    stop_timeout_s: float = Field(default=5.0, gt=0)
+    """How long requests that are under way may take when the receiver stops."""
+
+    @model_validator(mode="after")
+    def _one_request_fits(self) -> "ReceiverConfig":
+        if self.max_in_flight_bytes < self.max_request_bytes:
+            raise ValueError(
+                f"max_in_flight_bytes must be at least max_request_bytes; write {self.max_request_bytes} or more"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _not_open_to_all(self) -> "ReceiverConfig":
+        for name, endpoint in (("grpc", self.grpc.endpoint), ("http", self.http.endpoint)):
+            if is_loopback(split_endpoint(endpoint)[0]) or self.auth.required or self.allow_unauthenticated_remote:
+                continue
+            raise ValueError(
+                f"{name}.endpoint {endpoint} is open to other machines without a key; write auth.required: true and "
+                f"auth.keys, or allow_unauthenticated_remote: true if that is meant"
+            )
+        return self

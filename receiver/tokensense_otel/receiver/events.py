@@ -1,0 +1,31 @@
+"""What can happen to the receiver. Signals are traces, metrics, logs; transports grpc, http."""
+
+import logging
+
+from tokensense_otel.core.events import Happening, Level
+
+ACCEPTED = Happening(
+    "receiver_accepted_items",
+    "Spans, data points and log records acknowledged and durable.",
+    labels=("signal", "transport"),
+)
+REJECTED = Happening(
+    "receiver_rejected_items", "Items refused for good within accepted requests.", labels=("signal", "transport")
+)
+REQUESTS_REFUSED = Happening(
+    "receiver_refused_requests",
+    "Requests that were not accepted, by the kind of error.",
+    labels=("signal", "transport", "reason"),
+)
+RECEIVED_BYTES = Happening(
+    "receiver_received_bytes", "Bytes of request bodies, after decompression.", labels=("signal", "transport")
+)
+UNFORESEEN = Happening(
+    "receiver_unforeseen_errors",
+    "Requests that failed in a way nobody foresaw; their senders were asked to try again.",
+    labels=("signal", "transport"),
+    level=logging.ERROR,
+)
+STARTED = Happening("receiver_started", "The OTLP servers listen.", level=logging.INFO)
+STOPPED = Happening("receiver_stopped", "The OTLP servers stopped; nothing is accepted any more.", level=logging.INFO)
+IN_FLIGHT_BYTES = Level("receiver_in_flight_bytes", "Bytes of requests that are in work.")
