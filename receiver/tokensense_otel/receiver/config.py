@@ -66,12 +66,12 @@ class AuthConfig(Config):
     required: bool = False
     """Refuse telemetry that comes without a key. A wrong key is refused in any case."""
 
-    keys: list[KeyConfig] = []
+    keys: tuple[KeyConfig, ...] = ()
     """The keys that are known. Two keys of one tenant make a rotation without a gap."""
 
     @field_validator("keys")
     @classmethod
-    def _distinct(cls, keys: list[KeyConfig]) -> list[KeyConfig]:
+    def _distinct(cls, keys: tuple[KeyConfig, ...]) -> tuple[KeyConfig, ...]:
         names = [key.name for key in keys]
         for name in names:
             if names.count(name) > 1:

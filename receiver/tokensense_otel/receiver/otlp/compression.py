@@ -9,8 +9,18 @@ from typing import Final, cast
 from isal import isal_zlib
 
 from tokensense_otel.core.errors import Permanent, TooLarge
+from tokensense_otel.receiver.otlp.status import Refused
 
 ENCODINGS: Final = ("gzip", "deflate", "identity")
+
+_KNOWN: Final = {
+    "": "identity",
+    "identity": "identity",
+    "gzip": "gzip",
+    "x-gzip": "gzip",
+    "deflate": "deflate",
+    "zlib": "deflate",
+}
 
 # The stubs of isal declare an instance where there is a class.
 _IsalError = cast("type[Exception]", isal_zlib.IsalError)
@@ -19,29 +29,30 @@ _GZIP_WINDOW: Final = 31
 _ZLIB_WINDOW: Final = 15
 
 
-class UnsupportedEncoding(Permanent):
-    """A content encoding that we do not speak; the message names those we do."""
+def check_encoding(encoding: str) -> None:
+    """Raises: Refused: (415) when `encoding` is none that we speak; the message names those we do."""
+    if encoding.strip().lower() not in _KNOWN:
+        raise Refused(415, f"content encoding {encoding[:40]!r} is not supported; use {', '.join(ENCODINGS)}")
 
 
 def decompress(encoding: str, body: bytes, max_bytes: int) -> bytes:
     """Undo `Content-Encoding: encoding` (empty is identity).
 
     Raises:
-        UnsupportedEncoding: when it is none of `ENCODINGS`.
+        Refused: when it is none of `ENCODINGS`.
         TooLarge: when the result is larger than `max_bytes`.
         Permanent: when `body` is damaged or incomplete.
     """
-    match encoding.strip().lower():
-        case "" | "identity":
+    check_encoding(encoding)
+    match _KNOWN[encoding.strip().lower()]:
+        case "gzip":
+            return _inflate(body, _GZIP_WINDOW, max_bytes, "gzip")
+        case "deflate":
+            return _inflate(body, _ZLIB_WINDOW, max_bytes, "deflate")
+        case _:
             if len(body) > max_bytes:
                 raise too_large(max_bytes)
             return body
-        case "gzip" | "x-gzip":
-            return _inflate(body, _GZIP_WINDOW, max_bytes, "gzip")
-        case "deflate" | "zlib":
-            return _inflate(body, _ZLIB_WINDOW, max_bytes, "deflate")
-        case unknown:
-            raise UnsupportedEncoding(f"content encoding {unknown[:40]!r} is not supported; use {', '.join(ENCODINGS)}")
 
 
 def too_large(max_bytes: int) -> TooLarge:

@@ -29,7 +29,7 @@ class Protocol:
     request: type[Request]
     response: type[Response]
     http_path: str
-    grpc_method: str
+    grpc_service: str
     items: str
     json_key: str
 
@@ -40,7 +40,7 @@ PROTOCOLS: dict[Signal, Protocol] = {
         ExportTraceServiceRequest,
         ExportTraceServiceResponse,
         "/v1/traces",
-        "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        "opentelemetry.proto.collector.trace.v1.TraceService",
         "spans",
         "resourceSpans",
     ),
@@ -49,7 +49,7 @@ PROTOCOLS: dict[Signal, Protocol] = {
         ExportMetricsServiceRequest,
         ExportMetricsServiceResponse,
         "/v1/metrics",
-        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        "opentelemetry.proto.collector.metrics.v1.MetricsService",
         "data points",
         "resourceMetrics",
     ),
@@ -58,7 +58,7 @@ PROTOCOLS: dict[Signal, Protocol] = {
         ExportLogsServiceRequest,
         ExportLogsServiceResponse,
         "/v1/logs",
-        "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        "opentelemetry.proto.collector.logs.v1.LogsService",
         "log records",
         "resourceLogs",
     ),

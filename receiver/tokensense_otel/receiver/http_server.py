@@ -1,0 +1,104 @@
+"""Serves the HTTP application with uvicorn, inside an event loop and a process that belong to somebody else."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import uvicorn
+
+from tokensense_otel.core.config import split_endpoint
+from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.receiver.config import HttpConfig
+from tokensense_otel.receiver.http import OtlpApplication
+from tokensense_otel.receiver.intake import Intake
+
+_BACKLOG: Final = 2048
+
+
+class HttpServer:
+    """The HTTP side of the receiver."""
+
+    def __init__(self, config: HttpConfig, intake: Intake, stop_timeout_s: float) -> None:
+        self._config = config
+        self._application = OtlpApplication(config, intake)
+        self._stop_timeout_s = stop_timeout_s
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self.endpoint = config.endpoint
+        """Where it listens; with the real port once it is started."""
+
+    async def start(self) -> None:
+        """Raises: ConfigError: when the endpoint cannot be listened on."""
+        listener = _listen(self._config.endpoint)
+        host, port = listener.getsockname()[:2]
+        self._server = _Server(self._settings())
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        listening = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if not listening.done():
+            listening.cancel()
+            listener.close()
+            await self._serving
+        self.endpoint = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def stop(self) -> None:
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+        self._server = self._serving = None
+
+    def _settings(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            self._application,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=self._config.keep_alive_s,
+            timeout_graceful_shutdown=max(1, round(self._stop_timeout_s)),
+        )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it listens and leaves the process's signals alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(endpoint: str) -> socket.socket:
+    host, port = split_endpoint(endpoint)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            # Listening now, not later: of two sockets bound to one port, the second finds out only here.
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise ConfigError(
+            f"receiver.http.endpoint: cannot listen on {endpoint} ({error.strerror or error}); "
+            f"is something else listening there? Stop it or write another port"
+        ) from error
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,113 @@
+"""What both servers do with a request, whatever it came on: identify, inflate, decode, check, append, answer.
+
+Delivery: `accept` returns after the log made the request durable. When it raises, nothing was acknowledged; a
+`Retryable` leaves the data with its sender. Protobuf bodies are kept as they came unless an item was rejected.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from tokensense_otel.core.component import Clock
+from tokensense_otel.core.errors import Permanent, Retryable, TokenSenseError
+from tokensense_otel.receiver import events
+from tokensense_otel.receiver.admission import BUSY_DELAY_S, Budget, Hold
+from tokensense_otel.receiver.auth import Identity, Keyring
+from tokensense_otel.receiver.config import ReceiverConfig
+from tokensense_otel.receiver.log.entry import Entry, Signal
+from tokensense_otel.receiver.log.log import LogWriter
+from tokensense_otel.receiver.otlp.compression import decompress
+from tokensense_otel.receiver.otlp.json import decode_json
+from tokensense_otel.receiver.otlp.protobuf import decode_protobuf
+from tokensense_otel.receiver.otlp.signals import Request
+from tokensense_otel.receiver.otlp.validate import Checked, refuse_foreign, validate
+
+Transport = Literal["grpc", "http"]
+Format = Literal["protobuf", "json"]
+
+
+class Delivery(NamedTuple):
+    """A request as it came: `body` may be compressed with `encoding`."""
+
+    signal: Signal
+    transport: Transport
+    body: bytes
+    format: Format = "protobuf"
+    encoding: str = ""
+
+
+class Intake:
+    """Accepts requests into the log. `clock` stamps them (Unix ns)."""
+
+    def __init__(self, config: ReceiverConfig, writer: LogWriter, clock: Clock) -> None:
+        self.max_request_bytes = config.max_request_bytes
+        self.budget = Budget(config.max_in_flight_bytes)
+        self._append_timeout_s = config.append_timeout_s
+        self._keyring = Keyring(config.auth)
+        self._writer = writer
+        self._clock = clock
+        self._closed = False
+
+    def identify(self, headers: Mapping[str, str]) -> Identity:
+        """Raises: Unauthenticated."""
+        return self._keyring.identify(headers)
+
+    def close(self) -> None:
+        """Refuse what comes from now on; senders keep it and try again."""
+        self._closed = True
+
+    async def accept(self, delivery: Delivery, identity: Identity, hold: Hold) -> Checked:
+        """Make a request durable. `hold` grows by what the request takes once it is inflated.
+
+        Raises:
+            Permanent: the request can never be accepted.
+            Retryable: not now.
+        """
+        if self._closed:
+            raise Retryable("the receiver is stopping", delay_s=BUSY_DELAY_S)
+        signal, transport = delivery.signal, delivery.transport
+        hold.grow_to(len(delivery.body))
+        body = decompress(delivery.encoding, delivery.body, self.max_request_bytes)
+        if body is not delivery.body:
+            hold.grow_to(len(delivery.body) + len(body))
+        events.RECEIVED_BYTES(len(body), signal=signal, transport=transport)
+        request, checked = _checked(signal, body, delivery.format)
+        if checked.kept:
+            if checked.rejected or delivery.format == "json":
+                body = request.SerializeToString()
+            await self._append(Entry(signal, identity.tenant, identity.project, self._clock(), body))
+        events.ACCEPTED(checked.kept, signal=signal, transport=transport)
+        if checked.rejected:
+            events.REJECTED(checked.rejected, signal=signal, transport=transport)
+        return checked
+
+    async def _append(self, entry: Entry) -> None:
+        try:
+            async with asyncio.timeout(self._append_timeout_s):
+                await self._writer.append(entry)
+        except TimeoutError:
+            # It may still become durable; the sender's second copy is then a duplicate, which accounting knows.
+            raise Retryable("the log is slow; try again", delay_s=BUSY_DELAY_S) from None
+
+
+def count_refusal(error: Exception, signal: Signal, transport: Transport) -> None:
+    """Count a request that was not accepted; an error nobody foresaw is said aloud."""
+    if isinstance(error, TokenSenseError):
+        events.REQUESTS_REFUSED(signal=signal, transport=transport, reason=type(error).__name__)
+    else:
+        events.UNFORESEEN(signal=signal, transport=transport, error=type(error).__name__)
+
+
+def _checked(signal: Signal, body: bytes, format_: Format) -> tuple[Request, Checked]:
+    if format_ == "json":
+        request = decode_json(signal, body)
+        return request, validate(request)
+    try:
+        request = decode_protobuf(signal, body)
+    except Permanent:
+        refuse_foreign(signal, body)
+        raise
+    checked = validate(request)
+    if checked.rejected and not checked.kept:
+        refuse_foreign(signal, body)
+    return request, checked
