@@ -1,0 +1,1 @@
+"""What comes in: OTLP servers, who may send, and the durable log."""

@@ -10,9 +10,9 @@ from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.receiver import events
 from tokensense_otel.receiver.config import ReceiverConfig
 from tokensense_otel.receiver.grpc import GrpcServer
+from tokensense_otel.receiver.http_server import HttpServer
 from tokensense_otel.receiver.intake import Intake
 from tokensense_otel.receiver.log.log import LogWriter
-from tokensense_otel.receiver.http_server import HttpServer
 
 
 class Endpoints(NamedTuple):
