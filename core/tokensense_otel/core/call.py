@@ -111,6 +111,10 @@ class Call(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     prefix_hash: str = ""
     dialect: str = ""
     notes: tuple[str, ...] = ()
+    scope: str = ""
+    """The instrumentation scope that reported the call: two of them may report the same one."""
+    root: bool = False
+    """Whether the reporting span has no parent, so that a second report of the call may be in another trace."""
 
     @property
     def model(self) -> str:

@@ -44,6 +44,8 @@ class SpanFacts(msgspec.Struct, frozen=True, array_like=True):
     resource: Dimensions = Dimensions()
     project: str = ""
     call: Call | None = None
+    resource_project: str = ""
+    """The project that its resource or the sender's key names; yields to any span's."""
 
 
 class MemorySample(msgspec.Struct, frozen=True, array_like=True):

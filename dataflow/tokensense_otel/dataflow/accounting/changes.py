@@ -1,0 +1,23 @@
+"""What a stage of accounting changed in the books."""
+
+import msgspec
+
+from tokensense_otel.core.call import Posting
+from tokensense_otel.core.usage import Accounting
+
+
+class Changes(msgspec.Struct):
+    """Postings in the order in which they are to be made, and what became of spans, by tenant."""
+
+    postings: list[Posting] = []
+    accounting: dict[str, Accounting] = {}
+
+    def account(self, tenant: str, change: Accounting) -> None:
+        """Add to what became of the tenant's spans; a change of nothing leaves no trace."""
+        if not change.empty:
+            self.accounting.setdefault(tenant, Accounting()).add(change)
+
+    def extend(self, other: "Changes") -> None:
+        self.postings += other.postings
+        for tenant, change in other.accounting.items():
+            self.account(tenant, change)

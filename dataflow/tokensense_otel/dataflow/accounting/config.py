@@ -1,0 +1,26 @@
+"""Configuration of accounting: how long evidence is waited for, and what memory that may take."""
+
+from pydantic import Field
+
+from tokensense_otel.core.config import Config
+
+
+class AccountingConfig(Config):
+    """Every limit is for one shard. Times are in log time, so catching up after an outage shortens none of them."""
+
+    trace_idle_s: float = Field(default=120.0, gt=0, le=86_400)
+    """Seconds without a span after which a trace is closed: later spans of it are accounted on their own."""
+    max_open_spans: int = Field(default=20_000, ge=1)
+    """Spans of open traces that are kept; above it the traces that were quiet longest are closed early."""
+    max_trace_spans: int = Field(default=2_000, ge=1)
+    """Spans of one open trace that are kept; a trace that grows beyond it is closed and begun anew."""
+    resend_window_s: float = Field(default=3_600.0, gt=0)
+    """Seconds for which spans of closed traces are remembered, so that a resend counts as a duplicate."""
+    max_resend_ids: int = Field(default=100_000, ge=8)
+    """Ids (8 bytes each) that are remembered for that; the oldest are forgotten first."""
+    identity_window_s: float = Field(default=120.0, gt=0)
+    """Seconds for which a call is remembered to find a second report of it in another trace."""
+    identity_linger_s: float = Field(default=3_600.0, gt=0)
+    """Seconds for which calls that do have such a second report are remembered, to correct them exactly."""
+    max_identities: int = Field(default=20_000, ge=1)
+    """Calls that are remembered for that; the oldest are forgotten first and counted as they stand."""

@@ -1,0 +1,201 @@
+"""The same call reported in different traces: counted once, by the best witness, and corrected exactly.
+
+Two stages of one kind. `Identities` joins reports with one response id; `Twins` joins those that no response id gives
+away, where a framework's callback and the SDK beneath it share no context. Postings that pass a stage are recorded as
+they are; when another report of the call comes, what was posted is reversed and the joined call is posted instead.
+"""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Self
+
+import msgspec
+
+from tokensense_otel.core.call import Call, Posting
+from tokensense_otel.core.usage import Accounting
+from tokensense_otel.dataflow.accounting.changes import Changes
+from tokensense_otel.dataflow.accounting.config import AccountingConfig
+from tokensense_otel.dataflow.accounting.merge import complete, over
+from tokensense_otel.dataflow.accounting.sameness import clusters, same_response, same_twin, witness
+from tokensense_otel.dataflow.accounting.shards import twin_key
+
+VERSION = 1
+_SECOND = 1_000_000_000
+
+_encoder = msgspec.msgpack.Encoder()
+_call_decoder = msgspec.msgpack.Decoder(Call)
+
+
+class _Entry(msgspec.Struct, array_like=True):
+    """Reports that may be of one call. They are kept encoded: few are ever looked at again."""
+
+    key: str
+    last_ns: int
+    reports: list[bytes]
+    posted: list[bytes]
+    """What they came to on the books."""
+
+
+class _State(msgspec.Struct, array_like=True):
+    version: int
+    lone: list[_Entry]
+    joined: list[_Entry]
+
+
+_state_decoder = msgspec.msgpack.Decoder(_State)
+
+
+class _Joiner(ABC):
+    """One shard by key. A lone report is remembered for a short window, joined ones for long."""
+
+    def __init__(self, config: AccountingConfig) -> None:
+        self._config = config
+        self._window_ns = round(config.identity_window_s * _SECOND)
+        self._linger_ns = round(config.identity_linger_s * _SECOND)
+        self._lone: OrderedDict[str, _Entry] = OrderedDict()
+        self._joined: OrderedDict[str, _Entry] = OrderedDict()
+
+    @staticmethod
+    @abstractmethod
+    def key(call: Call) -> str:
+        """What two reports of one call have in common."""
+
+    @staticmethod
+    @abstractmethod
+    def same(one: Call, two: Call) -> bool:
+        """Whether two reports with one key are of one call."""
+
+    def ingest(self, postings: Iterable[Posting], now_ns: int) -> Changes:
+        """Pass postings on, so that of the reports of one call only one counts."""
+        changes = Changes()
+        by_key: dict[str, list[Posting]] = {}
+        for posting in postings:
+            by_key.setdefault(self.key(posting.call), []).append(posting)
+        for key, some in by_key.items():
+            self._post(key, some, now_ns, changes)
+        while len(self) > self._config.max_identities:
+            (self._lone or self._joined).popitem(last=False)
+        return changes
+
+    def advance(self, now_ns: int) -> Changes:
+        """Forget what is older than its window. What it came to is already on the books."""
+        for entries, window_ns in ((self._lone, self._window_ns), (self._joined, self._linger_ns)):
+            while entries and now_ns - next(iter(entries.values())).last_ns >= window_ns:
+                entries.popitem(last=False)
+        return Changes()
+
+    def next_wake(self) -> int | None:
+        """When `advance` has something to do, in Unix nanoseconds."""
+        wakes = [
+            next(iter(entries.values())).last_ns + window_ns
+            for entries, window_ns in ((self._lone, self._window_ns), (self._joined, self._linger_ns))
+            if entries
+        ]
+        return min(wakes, default=None)
+
+    def snapshot(self) -> bytes:
+        return _encoder.encode(_State(VERSION, list(self._lone.values()), list(self._joined.values())))
+
+    @classmethod
+    def restore(cls, config: AccountingConfig, snapshot: bytes) -> Self:
+        """The shard that gave this snapshot.
+
+        Raises:
+            ValueError: when the snapshot is of another version.
+        """
+        state = _state_decoder.decode(snapshot)
+        if state.version != VERSION:
+            raise ValueError(f"an identity snapshot of version {state.version}; this version reads {VERSION}")
+        shard = cls(config)
+        shard._lone = OrderedDict((entry.key, entry) for entry in state.lone)
+        shard._joined = OrderedDict((entry.key, entry) for entry in state.joined)
+        return shard
+
+    def __len__(self) -> int:
+        return len(self._lone) + len(self._joined)
+
+    def _post(self, key: str, postings: list[Posting], now_ns: int, changes: Changes) -> None:
+        entry = self._lone.pop(key, None) or self._joined.pop(key, None) or _Entry(key, now_ns, [], [])
+        balance = 0
+        for posting in postings:
+            report = _encoder.encode(posting.call)
+            if posting.sign > 0:
+                entry.reports.append(report)
+            elif report in entry.reports:
+                entry.reports.remove(report)
+            else:
+                # What was forgotten stands on the books as it came, so its reversal passes as it comes.
+                changes.postings.append(posting)
+                continue
+            balance += posting.sign
+        entry.last_ns = max(entry.last_ns, now_ns)
+        self._settle(entry, balance, postings[0].call.tenant, changes)
+        if entry.reports:
+            (self._joined if len(entry.reports) > len(entry.posted) else self._lone)[key] = entry
+
+    def _settle(self, entry: _Entry, balance: int, tenant: str, changes: Changes) -> None:
+        """Post the difference between what the reports came to before and what they come to now."""
+        before = entry.posted
+        if len(entry.reports) > 1:
+            groups = clusters([_call_decoder.decode(report) for report in entry.reports], self.same)
+            entry.posted = [_encoder.encode(_join(group)) for group in groups]
+        else:
+            groups = []
+            entry.posted = list(entry.reports)
+        gone, come = list(before), []
+        for call in entry.posted:
+            if call in gone:
+                gone.remove(call)
+            else:
+                come.append(call)
+        changes.postings += [Posting(-1, _call_decoder.decode(call)) for call in gone]
+        changes.postings += [Posting(1, _call_decoder.decode(call)) for call in come]
+        # The stage before counted every report as a call; where it is a second one, that is put right here.
+        extra = len(entry.posted) - len(before) - balance
+        changes.account(tenant, Accounting(calls=extra, duplicates=-extra))
+        if len(entry.reports) > _MAX_REPORTS:
+            _let_go(entry, groups)
+
+
+_MAX_REPORTS = 16
+
+
+def _let_go(entry: _Entry, groups: list[list[Call]]) -> None:
+    """Forget the older half: an id that so many calls share is no identity, but what a stub server answers."""
+    keep = groups[len(groups) // 2 :]
+    entry.posted = entry.posted[len(groups) // 2 :]
+    entry.reports = [_encoder.encode(call) for group in keep for call in group]
+
+
+def _join(calls: list[Call]) -> Call:
+    """The best witness's call with what only the others know. Its usage and cost stay as they are."""
+    best, *others = sorted(calls, key=witness)
+    for other in others:
+        best = complete(best, other, tokens=False)
+        best = msgspec.structs.replace(best, dimensions=over(best.dimensions, other.dimensions))
+    return best
+
+
+class Identities(_Joiner):
+    """Reports with one response id. Postings without one have no business here."""
+
+    @staticmethod
+    def key(call: Call) -> str:
+        return f"{call.tenant}\x1f{call.response_id}"
+
+    @staticmethod
+    def same(one: Call, two: Call) -> bool:
+        return same_response(one, two)
+
+
+class Twins(_Joiner):
+    """Reports of which one names no response: same service, same usage, same time. For calls that `may_have_twin`."""
+
+    @staticmethod
+    def key(call: Call) -> str:
+        return twin_key(call)
+
+    @staticmethod
+    def same(one: Call, two: Call) -> bool:
+        return same_twin(one, two)

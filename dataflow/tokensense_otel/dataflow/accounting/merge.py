@@ -1,0 +1,58 @@
+"""One call out of several reports of it: the best witness's word, completed by what only the others know."""
+
+import msgspec
+
+from tokensense_otel.core.call import Call, Dimensions
+from tokensense_otel.dataflow.normalise.usage import fill
+
+_NAMES = ("provider", "request_model", "response_model", "response_id", "finish_reason", "service_tier", "prompt_hash")
+
+
+def over(own: Dimensions, other: Dimensions) -> Dimensions:
+    """`own`, completed by `other`, dimension by dimension."""
+    if own == other or other == _NOBODY:
+        return own
+    if own == _NOBODY:
+        return other
+    return Dimensions(
+        own.team or other.team,
+        own.feature or other.feature,
+        own.environment or other.environment,
+        own.service or other.service,
+        own.user or other.user,
+        own.session or other.session,
+        own.agent or other.agent,
+    )
+
+
+_NOBODY = Dimensions()
+
+
+def complete(call: Call, other: Call, *, tokens: bool) -> Call:
+    """`call` with what only `other` says; its token counts too, if `tokens`. A failure stays what it was.
+
+    Without `tokens` nothing changes that a price depends on, so that a call keeps its cost.
+    """
+    changes: dict[str, object] = {}
+    for name in _NAMES:
+        if not getattr(call, name):
+            value = getattr(other, name)
+            if value and (tokens or name not in _PRICED):
+                changes[name] = value
+                if name == "prompt_hash":
+                    changes["prefix_hash"] = other.prefix_hash
+    if call.first_token_ns is None and other.first_token_ns is not None:
+        # Times to first token count from each report's own start.
+        moved = other.start_ns + other.first_token_ns - call.start_ns
+        changes["first_token_ns"] = max(moved, 0)
+    if other.streaming and not call.streaming:
+        changes["streaming"] = True
+    if tokens:
+        filled = fill(call.tokens, other.tokens)
+        if filled is not call.tokens:
+            changes["tokens"] = filled
+            changes["notes"] = (*call.notes, f"usage completed from {other.dialect or 'another'} span")
+    return msgspec.structs.replace(call, **changes) if changes else call
+
+
+_PRICED = frozenset({"provider", "request_model", "response_model", "service_tier"})

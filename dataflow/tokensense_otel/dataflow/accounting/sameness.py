@@ -1,0 +1,110 @@
+"""When two reports are about one call, and whose word counts.
+
+A response id alone does not prove it: stub servers and caches give one id to many calls. So the times have to meet and
+the models have to agree, and one instrumentation reports a call twice only in so many words.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from tokensense_otel.core.call import Call
+from tokensense_otel.dataflow.normalise.dialects import is_native
+from tokensense_otel.dataflow.normalise.usage import reported
+
+SLACK_NS: Final = 2_000_000_000
+"""How far apart two reports of one response may lie: a wrapper that ends before its stream, clocks of two processes."""
+TWIN_SLACK_NS: Final = 50_000_000
+_OVERLAP: Final = 0.9
+
+Same = Callable[[Call, Call], bool]
+
+
+def overlap_ns(one: Call, two: Call) -> int:
+    """For how long both were under way; negative for the gap between them."""
+    return min(one.end_ns, two.end_ns) - max(one.start_ns, two.start_ns)
+
+
+def models_agree(one: Call, two: Call) -> bool:
+    """Whether both may be about one model: `gpt-4o` and `gpt-4o-2024-08-06` may, and so may an unnamed one."""
+    names = {one.request_model, one.response_model} - {""}
+    others = {two.request_model, two.response_model} - {""}
+    if not names or not others:
+        return True
+    return any(name.startswith(other) or other.startswith(name) for name in names for other in others)
+
+
+def same_family(one: Call, two: Call) -> bool:
+    """Whether both generate, or both do the same other thing: an embedding within a chat is a call of its own."""
+    return one.operation == two.operation or (one.operation in _GENERATE and two.operation in _GENERATE)
+
+
+_GENERATE: Final = frozenset({"chat", "generate_content", "text_completion"})
+
+
+def _mostly_together(one: Call, two: Call) -> bool:
+    longest = max(one.end_ns - one.start_ns, two.end_ns - two.start_ns)
+    return overlap_ns(one, two) >= _OVERLAP * longest
+
+
+def same_response(one: Call, two: Call) -> bool:
+    """Two reports with one response id: is it one call?"""
+    if not models_agree(one, two):
+        return False
+    if one.scope == two.scope:
+        return one.tokens == two.tokens and _mostly_together(one, two)
+    return overlap_ns(one, two) >= -SLACK_NS
+
+
+def same_twin(one: Call, two: Call) -> bool:
+    """Two reports by different instrumentations, not both with a response id, with equal token counts: one call?"""
+    return (
+        one.scope != two.scope
+        and not (one.response_id and two.response_id and one.response_id != two.response_id)
+        and one.tokens.known
+        and (one.tokens.input, one.tokens.output) == (two.tokens.input, two.tokens.output)
+        and same_family(one, two)
+        and models_agree(one, two)
+        and (_mostly_together(one, two) or _within(one, two))
+    )
+
+
+def _within(one: Call, two: Call) -> bool:
+    """Whether the shorter lies in the longer and hardly shorter: calls of a few milliseconds have relative noise."""
+    spare = abs((one.end_ns - one.start_ns) - (two.end_ns - two.start_ns))
+    shorter = min(one.end_ns - one.start_ns, two.end_ns - two.start_ns)
+    return spare <= TWIN_SLACK_NS and overlap_ns(one, two) >= _OVERLAP * shorter and shorter > 0
+
+
+def order(call: Call) -> tuple[int, int, bytes, bytes]:
+    """The order in which calls are compared: by time, and by id where that does not tell."""
+    return (call.start_ns, call.end_ns, call.trace_id, call.span_id)
+
+
+def clusters(calls: Iterable[Call], same: Same) -> list[list[Call]]:
+    """Reports put together by call. Each joins the group of which every member is `same`, the longest overlap first.
+
+    A function of the set of calls: they are taken in `order`, whatever order they come in.
+    """
+    groups: list[list[Call]] = []
+    near: list[list[Call]] = []
+    for call in sorted(calls, key=order):
+        # Calls come by start, so a group that ended long before this one can take no later one either.
+        near = [group for group in near if max(member.end_ns for member in group) >= call.start_ns - SLACK_NS]
+        best: list[Call] | None = None
+        longest = 0
+        for group in near:
+            if all(same(member, call) for member in group):
+                together = max(overlap_ns(member, call) for member in group)
+                if best is None or together > longest:
+                    best, longest = group, together
+        if best is None:
+            groups.append([call])
+            near.append(groups[-1])
+        else:
+            best.append(call)
+    return groups
+
+
+def witness(call: Call) -> tuple[bool, bool, int, tuple[int, int, bytes, bytes]]:
+    """The best witness sorts first: with usage, the provider's own SDK, the richer report, the earlier, the smaller."""
+    return (not call.tokens.known, not is_native(call.dialect), -reported(call.tokens), order(call))

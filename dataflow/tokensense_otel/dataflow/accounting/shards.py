@@ -1,0 +1,38 @@
+"""Which shard a trace, an identity or a possible twin belongs to: the same in every process and on every day."""
+
+import zlib
+
+from tokensense_otel.core.call import Call
+
+
+def _name(key: bytes, shards: int) -> str:
+    return f"{zlib.crc32(key) % shards:04d}"
+
+
+def trace_shard(trace_id: bytes, shards: int) -> str:
+    """The ledger's shard, a fixed-width name, of a trace."""
+    return _name(trace_id, shards)
+
+
+def identity_shard(tenant: str, response_id: str, shards: int) -> str:
+    """The shard of `Identities`, a fixed-width name, of a provider's response id."""
+    return _name(f"{tenant}\x1f{response_id}".encode(), shards)
+
+
+def twin_shard(call: Call, shards: int) -> str:
+    """The shard of `Twins`, a fixed-width name, of a call that may have a twin."""
+    return _name(twin_key(call).encode(), shards)
+
+
+def may_have_twin(call: Call) -> bool:
+    """Whether another trace may hold a second report of the call that no response id gives away.
+
+    A framework's callback that sets no OpenTelemetry context leaves the SDK's own span at the root of another trace;
+    so of two such reports one is a root or names no response.
+    """
+    return call.tokens.known and (call.root or not call.response_id)
+
+
+def twin_key(call: Call) -> str:
+    """Two reports of one call agree on this: tenant, service and token counts."""
+    return f"{call.tenant}\x1f{call.dimensions.service}\x1f{call.tokens.input}\x1f{call.tokens.output}"

@@ -1,0 +1,312 @@
+"""Settling a trace: which of its spans are calls, which tell of the same call again, and whose calls they are.
+
+`settle` is a pure function of the set of spans. Neither the order in which they came nor the batches they came in
+matter, so the ledger can settle again whenever another span arrives and post the difference. Rules and their sources:
+`reference/dialects.md` section 6 step 6.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from tokensense_otel.core.call import DEFAULT_PROJECT, Call, Dimensions
+from tokensense_otel.dataflow.accounting.merge import complete, over
+from tokensense_otel.dataflow.accounting.sameness import (
+    clusters,
+    same_family,
+    same_response,
+    same_twin,
+    witness,
+)
+from tokensense_otel.dataflow.facts import Kind, SpanFacts
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What a trace comes to. `calls` are by span id of the best witness; the other numbers are what spans became."""
+
+    calls: dict[bytes, Call]
+    duplicates: int
+    wrappers: int
+    not_genai: int
+
+
+def settle(spans: Mapping[bytes, SpanFacts], *, had_calls: bool = False) -> Settlement:
+    """Decide what each span of one trace is.
+
+    `had_calls` says that spans of this trace which are no longer here were calls, so that no wrapper's usage may stand
+    in for them.
+    """
+    if len(spans) == 1:
+        (facts,) = spans.values()
+        if facts.kind is Kind.CALL and facts.call is not None:
+            return Settlement({facts.span_id: _alone(facts, facts.call)}, 0, 0, 0)
+        if facts.kind is Kind.OTHER:
+            return Settlement({}, 0, 0, 1)
+    return _Trial(spans).verdict(had_calls)
+
+
+def _alone(facts: SpanFacts, call: Call) -> Call:
+    """The call of a span about which nothing else is known: most traces begin, and many end, like this."""
+    return msgspec.structs.replace(
+        call,
+        dimensions=over(facts.own, facts.resource),
+        project=facts.project or facts.resource_project or DEFAULT_PROJECT,
+    )
+
+
+class _Trial:
+    """The working state of one settlement."""
+
+    def __init__(self, spans: Mapping[bytes, SpanFacts]) -> None:
+        self._spans = spans
+        self._calls: dict[bytes, Call] = {}
+        self._above: dict[bytes, bytes] = {}
+        """Span id → the nearest call that it lies within, empty for none; a memo."""
+        self._over_calls: set[bytes] = set()
+        """Spans with a call somewhere beneath them."""
+        self._told: dict[bytes, list[Call]] = {}
+        """Call that counts → further reports of it, nearest first."""
+        self._heir: dict[bytes, bytes] = {}
+        """Call that does not count → the one that counts instead, if any."""
+        self._dimensions: dict[bytes, Dimensions] = {}
+
+    def verdict(self, had_calls: bool) -> Settlement:
+        kinds: dict[Kind, list[SpanFacts]] = {kind: [] for kind in Kind}
+        for facts in self._spans.values():
+            kinds[facts.kind].append(facts)
+        self._calls = {facts.span_id: facts.call for facts in kinds[Kind.CALL] if facts.call is not None}
+        for span_id in self._calls:
+            self._mark_above(span_id)
+        self._admit_candidates(kinds[Kind.CANDIDATE])
+        counted = self._innermost()
+        counted |= self._stand_ins(kinds[Kind.WRAPPER], had_calls)
+        winners = self._join(counted)
+        for facts in sorted(kinds[Kind.DETAIL], key=lambda one: one.span_id):
+            self._add_detail(facts)
+        calls = {winner: self._finish(winner) for winner in winners}
+        reports = len(kinds[Kind.CALL]) + len(kinds[Kind.CANDIDATE]) + len(kinds[Kind.DETAIL])
+        stand_ins = sum(self._spans[winner].kind is Kind.WRAPPER for winner in calls)
+        return Settlement(
+            calls,
+            duplicates=reports - (len(calls) - stand_ins),
+            wrappers=len(kinds[Kind.WRAPPER]) - stand_ins + len(kinds[Kind.TOOL]),
+            not_genai=len(kinds[Kind.OTHER]),
+        )
+
+    # The tree
+
+    def _ancestors(self, span_id: bytes) -> Iterable[SpanFacts]:
+        """From the parent up, as far as spans have come; a loop of parents ends where it closes."""
+        seen = {span_id}
+        parent = self._spans[span_id].parent_id
+        while parent and parent not in seen:
+            facts = self._spans.get(parent)
+            if facts is None:
+                return
+            yield facts
+            seen.add(parent)
+            parent = facts.parent_id
+
+    def _mark_above(self, span_id: bytes) -> None:
+        for facts in self._ancestors(span_id):
+            if facts.span_id in self._over_calls:
+                return
+            self._over_calls.add(facts.span_id)
+
+    def _call_above(self, span_id: bytes) -> bytes:
+        """The nearest call around a span; empty if there is none."""
+        path: list[bytes] = []
+        found = b""
+        current = span_id
+        for facts in self._ancestors(span_id):
+            known = self._above.get(current)
+            if known is not None:
+                found = known
+                break
+            path.append(current)
+            current = facts.span_id
+            if current in self._calls:
+                found = current
+                break
+        for passed in path:
+            self._above[passed] = found
+        return found
+
+    # Which calls count
+
+    def _admit_candidates(self, candidates: list[SpanFacts]) -> None:
+        """Usage without an operation is a call only where it names a model and no call is above or beneath it."""
+        admitted: dict[bytes, Call] = {}
+        lone = [
+            facts
+            for facts in candidates
+            if facts.call is not None
+            and facts.call.model
+            and facts.span_id not in self._over_calls
+            and not self._call_above(facts.span_id)
+        ]
+        around = {above.span_id for facts in lone for above in self._ancestors(facts.span_id)}
+        for facts in lone:
+            if facts.span_id not in around and facts.call is not None:
+                admitted[facts.span_id] = facts.call
+        self._calls |= admitted
+        self._above.clear()
+        for span_id in admitted:
+            self._mark_above(span_id)
+
+    def _innermost(self) -> set[bytes]:
+        """Of calls within calls the inner ones count, and the outer ones tell more about them."""
+        inner: dict[bytes, list[bytes]] = {}
+        for span_id, call in self._calls.items():
+            above = self._call_above(span_id)
+            seen = {span_id}
+            while above and above not in seen and not same_family(self._calls[above], call):
+                seen.add(above)
+                above = self._call_above(above)
+            if above and above not in seen:
+                inner.setdefault(above, []).append(span_id)
+        counted = set(self._calls)
+        for span_id in sorted(inner, key=self._depth, reverse=True):
+            leaves = sorted({leaf for one in inner[span_id] for leaf in self._leaves(one, inner, counted)} - {span_id})
+            if not leaves:
+                continue
+            call = self._calls[span_id]
+            good = [leaf for leaf in leaves if not self._calls[leaf].failed]
+            if not good and not call.failed and call.tokens.known:
+                # All that is reported beneath failed; what succeeded in the end was reported by the outer span only.
+                continue
+            counted.discard(span_id)
+            heirs = [leaf for leaf in leaves if call.response_id and self._calls[leaf].response_id == call.response_id]
+            heirs = heirs or good or leaves
+            if len(heirs) == 1:
+                self._heir[span_id] = heirs[0]
+                self._told.setdefault(heirs[0], []).append(call)
+        return counted
+
+    def _depth(self, span_id: bytes) -> tuple[int, bytes]:
+        depth = 0
+        above = self._call_above(span_id)
+        while above and depth < len(self._calls):
+            depth += 1
+            above = self._call_above(above)
+        return depth, span_id
+
+    def _leaves(self, span_id: bytes, inner: Mapping[bytes, list[bytes]], counted: set[bytes]) -> list[bytes]:
+        """The calls that count, of a call and those within it."""
+        found: list[bytes] = []
+        todo = [span_id]
+        seen: set[bytes] = set()
+        while todo:
+            current = todo.pop()
+            if current in seen:
+                continue
+            seen.add(current)
+            if current in counted:
+                found.append(current)
+            todo += inner.get(current, ())
+        return found
+
+    def _stand_ins(self, wrappers: list[SpanFacts], had_calls: bool) -> set[bytes]:
+        """A wrapper's usage counts where no call beneath it was reported; of nested wrappers the innermost counts."""
+        if had_calls:
+            return set()
+        lone = {
+            facts.span_id: facts.call
+            for facts in wrappers
+            if facts.call is not None and facts.span_id not in self._over_calls and not self._call_above(facts.span_id)
+        }
+        around = {above.span_id for span_id in lone for above in self._ancestors(span_id)}
+        chosen = {span_id: call for span_id, call in lone.items() if span_id not in around}
+        for span_id, call in chosen.items():
+            note = "no call was reported beneath this span; its own usage stands in"
+            self._calls[span_id] = msgspec.structs.replace(call, notes=(*call.notes, note))
+        return set(chosen)
+
+    def _join(self, counted: set[bytes]) -> list[bytes]:
+        """Further reports beside each other: by response id, then by parent and equal usage. Returns the winners."""
+        groups: list[list[Call]] = []
+        by_response: dict[str, list[Call]] = {}
+        for span_id in counted:
+            call = self._calls[span_id]
+            if call.response_id:
+                by_response.setdefault(call.response_id, []).append(call)
+            else:
+                groups.append([call])
+        for calls in by_response.values():
+            groups += [calls] if len(calls) == 1 else clusters(calls, same_response)
+        if len(groups) > 1:
+            groups = self._siblings(groups)
+        winners: list[bytes] = []
+        for group in groups:
+            best, *others = sorted(group, key=witness) if len(group) > 1 else group
+            winners.append(best.span_id)
+            for other in others:
+                self._heir[other.span_id] = best.span_id
+                told = self._told.setdefault(best.span_id, [])
+                told += [other, *self._told.pop(other.span_id, ())]
+        return sorted(winners)
+
+    def _siblings(self, groups: list[list[Call]]) -> list[list[Call]]:
+        """Two instrumentations around one request, not both of which tell its response id."""
+        beside: dict[tuple[bytes, int | None, int | None], list[list[Call]]] = {}
+        for group in groups:
+            best = min(group, key=witness)
+            tokens = best.tokens
+            beside.setdefault((self._spans[best.span_id].parent_id, tokens.input, tokens.output), []).append(group)
+        joined: list[list[Call]] = []
+        for near in beside.values():
+            if len(near) == 1:
+                joined += near
+                continue
+            by_best = {min(group, key=witness).span_id: group for group in near}
+            for cluster in clusters([self._calls[span_id] for span_id in by_best], same_twin):
+                joined.append([call for best in cluster for call in by_best[best.span_id]])
+        return joined
+
+    # What is known of a call
+
+    def _add_detail(self, facts: SpanFacts) -> None:
+        above = self._call_above(facts.span_id)
+        seen: set[bytes] = set()
+        while above in self._heir and above not in seen:
+            seen.add(above)
+            above = self._heir[above]
+        if above and facts.call is not None:
+            self._told.setdefault(above, []).append(facts.call)
+
+    def _finish(self, span_id: bytes) -> Call:
+        """The call with everything that other reports, ancestors and resources say of it."""
+        facts = self._spans[span_id]
+        call = self._calls[span_id]
+        where = over(self._inherited(span_id), facts.resource)
+        project = self._project(facts)
+        for other in self._told.get(span_id, ()):
+            call = complete(call, other, tokens=True)
+            told = self._spans[other.span_id]
+            where = over(where, over(self._inherited(other.span_id), told.resource))
+            project = project or self._project(told)
+        return msgspec.structs.replace(call, dimensions=where, project=project or DEFAULT_PROJECT)
+
+    def _inherited(self, span_id: bytes) -> Dimensions:
+        """What the span and its ancestors name, the nearest first."""
+        path = [self._spans[span_id]]
+        known: Dimensions | None = self._dimensions.get(span_id)
+        if known is not None:
+            return known
+        for facts in self._ancestors(span_id):
+            known = self._dimensions.get(facts.span_id)
+            if known is not None:
+                break
+            path.append(facts)
+        found = known or Dimensions()
+        for facts in reversed(path):
+            found = self._dimensions[facts.span_id] = over(facts.own, found)
+        return found
+
+    def _project(self, facts: SpanFacts) -> str:
+        if facts.project:
+            return facts.project
+        for above in self._ancestors(facts.span_id):
+            if above.project:
+                return above.project
+        return facts.resource_project

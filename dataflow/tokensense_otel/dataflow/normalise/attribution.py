@@ -1,0 +1,73 @@
+"""Whose call it was: dimensions from ordered, configurable lists of attribute keys.
+
+A span names dimensions for itself and its descendants; accounting hands them down the trace. Here is only what one
+set of attributes says.
+"""
+
+from typing import Any, Final
+
+from tokensense_otel.core.call import Dimensions
+from tokensense_otel.dataflow.normalise.attributes import Attributes, from_json, to_text, to_texts
+from tokensense_otel.dataflow.normalise.config import AttributionConfig
+
+NAMES: Final = Dimensions.__struct_fields__
+NOBODY: Final = Dimensions()
+PROJECT: Final = "tokensense.project"
+_TAGS: Final = ("langfuse.trace.tags", "tag.tags", "langsmith.span.tags", "ai.telemetry.metadata.tags")
+_MAX_VALUE: Final = 256
+"""Longer values are cut: a dimension is a name, and somebody pays for keeping it."""
+
+
+class Attribution:
+    def __init__(self, config: AttributionConfig) -> None:
+        self._keys: dict[str, tuple[tuple[int, int], ...]] = {}
+        self._members: dict[str, list[tuple[str, int, int]]] = {}
+        for dimension, name in enumerate(NAMES):
+            for order, key in enumerate(getattr(config, name)):
+                self._keys[key] = (*self._keys.get(key, ()), (dimension, order))
+                parent, dot, member = key.rpartition(".")
+                if dot:
+                    self._members.setdefault(parent, []).append((member, dimension, order))
+        self._objects = frozenset({"metadata", "ai.settings.context"} & self._members.keys())
+        self._telling = frozenset(self._keys) | self._objects | frozenset(_TAGS)
+
+    def read(self, attributes: Attributes) -> Dimensions:
+        """The dimensions that these attributes name; the same object `NOBODY` where they name none."""
+        hits = self._telling & attributes.keys()
+        if not hits:
+            return NOBODY
+        values = [""] * len(NAMES)
+        orders = [1_000] * len(NAMES)
+        for key in hits & self._keys.keys():
+            text = to_text(attributes[key])
+            if text:
+                for dimension, order in self._keys[key]:
+                    if order < orders[dimension]:
+                        values[dimension], orders[dimension] = text[:_MAX_VALUE], order
+        for key in hits & self._objects:
+            self._read_object(key, attributes[key], values, orders)
+        for key in _TAGS:
+            if key in hits:
+                _read_tags(attributes[key], values)
+        return Dimensions(*values) if any(values) else NOBODY
+
+    def _read_object(self, key: str, value: Any, values: list[str], orders: list[int]) -> None:
+        """Members of a JSON object in one attribute, such as OpenInference's `metadata`."""
+        if isinstance(value, str):
+            wanted = any(f'"{member}"' in value for member, _, _ in self._members[key])
+            value = from_json(value, 65_536) if wanted else None
+        if not isinstance(value, dict):
+            return
+        for member, dimension, order in self._members[key]:
+            text = to_text(value.get(member))
+            if text and order < orders[dimension]:
+                values[dimension], orders[dimension] = text[:_MAX_VALUE], order
+
+
+def _read_tags(value: Any, values: list[str]) -> None:
+    """Tags like `team:search`, for dimensions that no key named."""
+    for tag in to_texts(value):
+        name, colon, text = tag.partition(":")
+        if colon and text and name.strip().lower() in NAMES:
+            dimension = NAMES.index(name.strip().lower())
+            values[dimension] = values[dimension] or text.strip()[:_MAX_VALUE]

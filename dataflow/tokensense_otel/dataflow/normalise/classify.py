@@ -1,0 +1,156 @@
+"""What a span is: a model call, a wrapper around calls, a tool, or nothing of ours; and which operation a call is.
+
+The order of the questions is that of `reference/dialects.md` section 6 step 3: a dialect's own marker before
+`gen_ai.operation.name`, which several emitters fill with values of their own. SpanKind is never asked: google-genai,
+Strands, ADK, OpenInference, Semantic Kernel and Claude Code mark model calls INTERNAL.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tokensense_otel.dataflow.facts import Kind
+from tokensense_otel.dataflow.normalise.aliases import KEYS, USAGE_KEYS
+from tokensense_otel.dataflow.normalise.dialects import MARKERS, Dialect
+
+Found = tuple[Kind, str]
+"""A kind and, for calls, the operation."""
+
+_CHAT: Final[Found] = (Kind.CALL, "chat")
+_EMBEDDINGS: Final[Found] = (Kind.CALL, "embeddings")
+_RERANK: Final[Found] = (Kind.CALL, "rerank")
+_WRAPPER: Final[Found] = (Kind.WRAPPER, "")
+_TOOL: Final[Found] = (Kind.TOOL, "")
+_OTHER: Final[Found] = (Kind.OTHER, "")
+
+OPERATIONS: Final[dict[str, Found]] = {
+    # The conventions' own names (v1.41) are kept as they are …
+    "chat": _CHAT,
+    "text_completion": (Kind.CALL, "text_completion"),
+    "generate_content": (Kind.CALL, "generate_content"),
+    "embeddings": _EMBEDDINGS,
+    # … what others call the same thing is given those names …
+    "chat.completions": _CHAT,
+    "responses": _CHAT,
+    "llm": _CHAT,
+    "llm_call": _CHAT,
+    "generate": _CHAT,
+    "completion": (Kind.CALL, "text_completion"),
+    "text.completions": (Kind.CALL, "text_completion"),
+    "embedding": _EMBEDDINGS,
+    # … and calls that the conventions do not name yet get short ones.
+    "rerank": _RERANK,
+    "moderation": (Kind.CALL, "moderation"),
+    "image_generation": (Kind.CALL, "image"),
+    "image": (Kind.CALL, "image"),
+    "speech": (Kind.CALL, "speech"),
+    "transcription": (Kind.CALL, "transcription"),
+    "execute_tool": _TOOL,
+    "tool": _TOOL,
+    "tool_call": _TOOL,
+    "retrieval": _TOOL,
+    "retriever": _TOOL,
+    "fetch_response": _TOOL,
+    "create_memory": _TOOL,
+    "search_memory": _TOOL,
+    "update_memory": _TOOL,
+    "upsert_memory": _TOOL,
+    "delete_memory": _TOOL,
+}
+"""`gen_ai.operation.name` → what it is. Any other value (agents, workflows, steps) is a wrapper."""
+
+_BY_MARKER: Final[tuple[tuple[str, dict[str, Found]], ...]] = (
+    (
+        "langfuse.observation.type",
+        {"generation": _CHAT, "embedding": _EMBEDDINGS, "span": _WRAPPER, "agent": _WRAPPER, "chain": _WRAPPER},
+    ),
+    ("traceloop.span.kind", {"workflow": _WRAPPER, "task": _WRAPPER, "agent": _WRAPPER}),
+    (
+        "openinference.span.kind",
+        {"llm": _CHAT, "embedding": _EMBEDDINGS, "reranker": _RERANK, "agent": _WRAPPER, "chain": _WRAPPER},
+    ),
+    (
+        "mlflow.spanType",
+        {
+            "llm": _CHAT,
+            "chat_model": _CHAT,
+            "embedding": _EMBEDDINGS,
+            "tool": _TOOL,
+            "retriever": _TOOL,
+            "reranker": _TOOL,
+            "parser": _TOOL,
+            "memory": _TOOL,
+        },
+    ),
+    ("genkit:metadata:subtype", {"model": _CHAT, "embedder": _EMBEDDINGS, "tool": _TOOL, "retriever": _TOOL}),
+)
+"""A dialect's own marker → its values in lower case; any other value is a tool, but for `_UNLISTED`."""
+_UNLISTED: Final = {"mlflow.spanType": _WRAPPER, "genkit:metadata:subtype": _WRAPPER}
+
+_TELLING: Final = (
+    frozenset(KEYS) - {"error.type", "server.address"}
+    | MARKERS
+    | {
+        "gen_ai.operation.name",
+        "llm.request.type",
+        "traceloop.span.kind",
+        "gen_ai.agent.name",
+        "gen_ai.tool.name",
+        "operation.name",
+    }
+)
+"""Attributes that make a span GenAI at all."""
+
+_NAMED_WRAPPERS: Final = frozenset({"openclaw.model.usage"})
+"""They repeat, in a trace of their own, the usage of calls elsewhere."""
+NEVER_COUNTED: Final = _NAMED_WRAPPERS
+
+
+def classify(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping[str, Any]) -> Found:
+    """The kind of a span and, for calls, the operation under its normalised name."""
+    if known_scope:
+        if name == "raw_gen_ai_request":
+            return (Kind.DETAIL, "chat")
+        if name in _NAMED_WRAPPERS:
+            return _WRAPPER
+        if dialect.name == "google-adk" and name == "call_llm":
+            return _CHAT
+        if dialect.name == "claude-code":
+            return _of_claude_code(attributes)
+    if _TELLING.isdisjoint(attributes):
+        return _OTHER
+    if dialect.name == "langsmith":
+        return {"llm": _CHAT, "tool": _TOOL, "retriever": _TOOL}.get(
+            str(attributes.get("langsmith.span.kind")), _WRAPPER
+        )
+    if dialect.name == "vercel-ai-legacy":
+        return _of_vercel(attributes)
+    for marker, values in _BY_MARKER:
+        value = attributes.get(marker)
+        if isinstance(value, str):
+            return values.get(value.strip('"').lower(), _UNLISTED.get(marker, _TOOL))
+    operation = attributes.get("gen_ai.operation.name")
+    if isinstance(operation, str) and operation:
+        return OPERATIONS.get(operation.lower(), _WRAPPER)
+    request = attributes.get("llm.request.type")
+    if isinstance(request, str) and request:
+        return OPERATIONS.get(request.lower(), _CHAT)
+    if not USAGE_KEYS.isdisjoint(attributes):
+        return (Kind.CANDIDATE, "chat")
+    return _TOOL if "gen_ai.tool.name" in attributes else _WRAPPER
+
+
+def _of_vercel(attributes: Mapping[str, Any]) -> Found:
+    """The AI SDK up to 6: `ai.generateText` wraps `ai.generateText.doGenerate`, which is the request."""
+    operation = str(attributes.get("ai.operationId") or attributes.get("operation.name") or "").partition(" ")[0]
+    if operation.endswith((".doGenerate", ".doStream")):
+        return _CHAT
+    if operation.endswith(".doEmbed"):
+        return _EMBEDDINGS
+    return _TOOL if operation == "ai.toolCall" else _WRAPPER
+
+
+def _of_claude_code(attributes: Mapping[str, Any]) -> Found:
+    kind = str(attributes.get("span.type") or "")
+    if kind == "llm_request":
+        return _CHAT
+    return _WRAPPER if kind == "interaction" else _TOOL

@@ -1,0 +1,158 @@
+"""What hides in JSON and `repr` strings on a span: one small reader per dialect, called only for its calls.
+
+A reader gets the span's attributes and returns the usage object, the response id and further canonical fields that it
+finds, all optional. Parsing is bounded by `NormaliseConfig.max_json_bytes`, and nothing is evaluated.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tokensense_otel.dataflow.normalise.attributes import Attributes, from_json, from_repr, to_text
+
+
+@dataclass(slots=True)
+class Details:
+    """What a reader found. `exclusive` says whether `usage` excludes cached tokens where its shape does not tell."""
+
+    usage: Any = None
+    exclusive: bool | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Canonical fields (`aliases.FIELDS`) to complete those of the attributes."""
+
+
+Reader = Callable[[Attributes, int], Details]
+
+_LEADING_ID: Final = re.compile(r'^\{\s*"id"\s*:\s*"([\w.:-]{6,200})"')
+
+
+def provider_output(attributes: Attributes, max_chars: int) -> Details:
+    """OpenInference: the provider's own answer in `output.value`, what was asked in `llm.invocation_parameters`."""
+    found = _asked(attributes)
+    text = attributes.get("output.value")
+    answer = from_json(text, max_chars)
+    if not isinstance(answer, Mapping):
+        # A limit on attribute length cuts JSON off, and the id comes first.
+        cut = _LEADING_ID.match(text[:256]) if isinstance(text, str) else None
+        if cut:
+            found.fields["response_id"] = cut.group(1)
+        return found
+    identity = answer.get("id") or answer.get("response_id") or answer.get("responseId")
+    found.fields["response_id"] = to_text(identity)
+    found.usage = answer.get("usage") or answer.get("usage_metadata") or answer.get("token_usage")
+    found.fields["tier"] = to_text(answer.get("service_tier") or _step(found.usage, "service_tier"))
+    return found
+
+
+def langchain_output(attributes: Attributes, max_chars: int) -> Details:
+    """OpenInference for LangChain: an `LLMResult` in `output.value`; `llm_output` has the provider's id."""
+    found = _asked(attributes)
+    answer = from_json(attributes.get("output.value"), max_chars)
+    if not isinstance(answer, Mapping):
+        return found
+    message: Any = answer.get("generations")
+    for step in (0, 0, "message", "kwargs"):
+        message = _step(message, step)
+    metadata = _step(message, "response_metadata")
+    output = answer.get("llm_output")
+    found.fields["response_id"] = to_text(_step(output, "id") or _step(metadata, "id"))
+    found.fields["tier"] = to_text(_step(output, "service_tier") or _step(metadata, "service_tier"))
+    found.fields["response_model"] = to_text(_step(metadata, "model_name"))
+    # LangChain's own message usage includes the cache, whatever the provider's did.
+    found.usage = _step(message, "usage_metadata") or _step(output, "token_usage")
+    found.exclusive = False
+    return found
+
+
+def _asked(attributes: Attributes) -> Details:
+    found = Details()
+    asked = from_json(
+        attributes.get("llm.invocation_parameters") or attributes.get("embedding.invocation_parameters"), 65_536
+    )
+    if isinstance(asked, Mapping):
+        found.fields["request_model"] = to_text(asked.get("model") or asked.get("model_name"))
+        if asked.get("stream") is True:
+            found.fields["stream"] = True
+    return found
+
+
+def _step(value: Any, key: str | int) -> Any:
+    if isinstance(key, int):
+        return value[key] if isinstance(value, list) and len(value) > key else None
+    return value.get(key) if isinstance(value, Mapping) else None
+
+
+def litellm(attributes: Attributes, max_chars: int) -> Details:  # noqa: ARG001 - every reader takes the limit
+    """LiteLLM: `metadata.usage_object` as a `repr`, or `llm.<provider>.usage` on `raw_gen_ai_request`."""
+    found = Details(from_repr(attributes.get("metadata.usage_object")))
+    if found.usage is None:
+        for key in attributes:
+            if key.startswith("llm.") and key.endswith(".usage"):
+                prefix = key[: -len("usage")]
+                found.usage = from_repr(attributes[key])
+                found.fields["response_id"] = to_text(attributes.get(f"{prefix}id"))
+                found.fields["response_model"] = to_text(attributes.get(f"{prefix}model"))
+                found.fields["tier"] = to_text(attributes.get(f"{prefix}service_tier"))
+                break
+    return found
+
+
+def langfuse(attributes: Attributes, max_chars: int) -> Details:
+    """Langfuse SDK: `usage_details` as JSON, in the provider's names or in Langfuse's own."""
+    found = Details(from_json(attributes.get("langfuse.observation.usage_details"), max_chars))
+    answer = from_json(attributes.get("langfuse.observation.output"), max_chars)
+    if isinstance(answer, Mapping) and "choices" in answer:
+        found.fields["response_id"] = to_text(answer.get("id"))
+    return found
+
+
+def mlflow(attributes: Attributes, max_chars: int) -> Details:
+    """MLflow: every value is JSON; usage has Anthropic's names but no fixed meaning."""
+    found = Details(from_json(attributes.get("mlflow.chat.tokenUsage"), max_chars), exclusive=False)
+    for key, name in (("mlflow.llm.model", "request_model"), ("mlflow.llm.provider", "provider")):
+        text = from_json(attributes.get(key), 1_024)
+        if isinstance(text, str):
+            found.fields[name] = text
+    return found
+
+
+def genkit(attributes: Attributes, max_chars: int) -> Details:
+    """Genkit: usage in the JSON of `genkit:output`, the model in `genkit:name`."""
+    output = from_json(attributes.get("genkit:output"), max_chars)
+    usage = _step(output, "usage")
+    if isinstance(usage, Mapping) and "thoughtsTokens" in usage:
+        usage = {
+            "promptTokenCount": usage.get("inputTokens"),
+            "candidatesTokenCount": usage.get("outputTokens"),
+            **usage,
+        }
+    return Details(usage, fields={"request_model": to_text(attributes.get("genkit:name"))})
+
+
+def logfire(attributes: Attributes, max_chars: int) -> Details:
+    """Logfire: the provider's answer in `response_data`, or its usage in `gen_ai.usage.raw`."""
+    usage = from_json(attributes.get("gen_ai.usage.raw"), max_chars)
+    answer = from_json(attributes.get("response_data"), max_chars)
+    found = Details(usage or _step(answer, "usage"))
+    asked = from_json(attributes.get("request_data"), max_chars)
+    found.fields["request_model"] = to_text(_step(asked, "model"))
+    return found
+
+
+def adk_response(attributes: Attributes, max_chars: int) -> Details:
+    """Google ADK: Gemini's `usage_metadata` in the JSON of the response, which alone has thoughts and cached tokens."""
+    answer = from_json(attributes.get("gcp.vertex.agent.llm_response"), max_chars)
+    return Details(_step(answer, "usage_metadata"))
+
+
+READERS: Final[dict[str, Reader]] = {
+    "provider_output": provider_output,
+    "langchain_output": langchain_output,
+    "litellm": litellm,
+    "langfuse": langfuse,
+    "mlflow": mlflow,
+    "genkit": genkit,
+    "logfire": logfire,
+    "adk_response": adk_response,
+}

@@ -1,0 +1,227 @@
+"""The dialects: who emits, how it is recognised, and what its token counts mean.
+
+A new dialect is one entry here and at most one small reader in `details`. Shape decides, not version: one release of a
+library can emit two formats. Facts are from `reference/dialects.md` sections 2 (emitters' own code) and 7 (measured).
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+CACHE: Final = frozenset({"cache_read", "cache_write"})
+ALL: Final = frozenset({"cache_read", "cache_write", "reasoning"})
+NONE: Final[frozenset[str]] = frozenset()
+ANY: Final = frozenset({"*"})
+"""Every provider."""
+GOOGLE: Final = frozenset({"gcp.gemini", "gcp.vertex_ai", "gcp.gen_ai"})
+BEDROCK: Final = frozenset({"aws.bedrock"})
+ANTHROPIC_AND_BEDROCK: Final = frozenset({"anthropic", "aws.bedrock"})
+
+NO_CACHE_WRITES: Final = GOOGLE | {
+    "openai",
+    "azure.ai.openai",
+    "deepseek",
+    "groq",
+    "mistral_ai",
+    "perplexity",
+    "x_ai",
+}
+"""Providers whose caches fill by themselves and bill no tokens for it, so that a count nobody reports is zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One emitter's contract.
+
+    `scopes` are instrumentation scopes (a `*` at the end stands for any rest), `markers` attributes that tell it where
+    the scope does not. `reports` are the token classes that it leaves out only when they are zero, provided that the
+    attribute `reports_if` is there (where given) and, for `lost_on_stream`, that the call was no stream. `exclusive`
+    and `apart` are the providers for which its input excludes cached tokens and its output excludes reasoning.
+    """
+
+    name: str
+    scopes: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
+    reports: frozenset[str] = NONE
+    reports_if: str = ""
+    lost_on_stream: frozenset[str] = NONE
+    exclusive: frozenset[str] = NONE
+    exclusive_unless: str = ""
+    """An attribute whose presence says that input includes cached tokens after all."""
+    inclusive: bool = True
+    """Whether the contract says that input includes cached tokens where `exclusive` does not say otherwise."""
+    apart: frozenset[str] = NONE
+    native: bool = False
+    """The provider's own SDK: the best witness of its calls."""
+    cumulative: bool = False
+    """Its wrappers report totals over their lifetime, which must never stand in for calls."""
+    ttft_ms: bool = False
+    """Its `gen_ai.server.time_to_first_token` is in milliseconds, not seconds."""
+    more: dict[str, str] = field(default_factory=dict)
+    """Attribute keys that mean a canonical field in this dialect only."""
+    details: str = ""
+    """The reader in `details` for what hides in its JSON or `repr` strings."""
+
+
+FALLBACK: Final = Dialect("otel-genai", inclusive=False)
+"""Any emitter that nobody knows: the conventions' rules, checked against totals and against what is possible."""
+
+DIALECTS: Final = (
+    Dialect("anthropic-sdk", ("com.anthropic.sdk.*",), reports=ALL, native=True),
+    Dialect("otel-openai-v2", ("opentelemetry.instrumentation.openai_v2",), reports=ALL, reports_if="openai.api.type"),
+    Dialect(
+        "otel-google-genai",
+        ("opentelemetry.instrumentation.google_genai",),
+        reports=ALL,
+        reports_if="gen_ai.provider.name",
+    ),
+    Dialect(
+        "otel-util-genai",
+        ("opentelemetry.instrumentation.genai.*", "opentelemetry.util.genai.*"),
+        reports=ALL,
+    ),
+    Dialect(
+        "otel-botocore-bedrock",
+        ("opentelemetry.instrumentation.botocore", "opentelemetry.instrumentation.botocore.*"),
+        exclusive=ANY,
+    ),
+    Dialect("otel-openai-agents", ("opentelemetry.instrumentation.openai_agents",)),
+    Dialect(
+        "strands",
+        ("strands.telemetry.tracer", "opentelemetry.instrumentation.strands", "strands-agents"),
+        reports=CACHE,
+        exclusive=ANY,
+        cumulative=True,
+        ttft_ms=True,
+    ),
+    Dialect(
+        "openinference-langchain",
+        ("openinference.instrumentation.langchain",),
+        exclusive=BEDROCK,
+        details="langchain_output",
+    ),
+    Dialect(
+        "openinference-smolagents",
+        ("openinference.instrumentation.smolagents", "openinference.instrumentation.crewai"),
+        cumulative=True,
+        details="provider_output",
+    ),
+    Dialect("openinference-claude-agent-sdk", ("openinference.instrumentation.claude_agent_sdk",), exclusive=ANY),
+    Dialect("openinference-js", ("@arizeai/openinference-*",), exclusive=BEDROCK, details="provider_output"),
+    Dialect(
+        "openinference",
+        ("openinference.instrumentation.*",),
+        ("openinference.span.kind",),
+        reports=ALL,
+        exclusive=BEDROCK,
+        details="provider_output",
+    ),
+    Dialect(
+        "openlit",
+        ("openlit", "openlit.*"),
+        reports=CACHE,
+        lost_on_stream=CACHE,
+        exclusive=ANTHROPIC_AND_BEDROCK,
+        apart=GOOGLE,
+    ),
+    Dialect(
+        "vercel-ai-legacy",
+        ("ai",),
+        ("ai.operationId",),
+        reports=ALL,
+        reports_if="ai.usage.inputTokenDetails.noCacheTokens",
+        exclusive=ANTHROPIC_AND_BEDROCK,
+        exclusive_unless="ai.usage.inputTokenDetails.noCacheTokens",
+    ),
+    Dialect("vercel-ai-v7", ("gen_ai",), ("ai.settings.context",)),
+    Dialect("pydantic-ai", ("pydantic-ai",), ("pydantic_ai.all_messages", "model_request_parameters"), reports=CACHE),
+    Dialect("logfire", ("logfire", "logfire.*"), ("response_data",), details="logfire"),
+    Dialect("litellm", ("litellm", "litellm.*"), ("metadata.usage_object", "hidden_params"), details="litellm"),
+    Dialect("langsmith", ("langsmith",), ("langsmith.span.kind",)),
+    Dialect("langfuse-sdk", ("langfuse-sdk",), ("langfuse.observation.type",), details="langfuse"),
+    Dialect("google-adk", ("gcp.vertex.agent",), ("gcp.vertex.agent.invocation_id",), details="adk_response"),
+    Dialect("ms-agent-framework", ("agent_framework", "agent_framework.*"), inclusive=False),
+    Dialect("semantic-kernel", ("semantic_kernel.*", "Microsoft.SemanticKernel*")),
+    Dialect("azure-ai", ("azure.ai.*", "azure.core.tracing*"), ("az.namespace",)),
+    Dialect("mlflow", ("mlflow", "mlflow.*"), ("mlflow.spanType",), inclusive=False, details="mlflow"),
+    Dialect("genkit", ("genkit-tracer", "genkit"), ("genkit:metadata:subtype", "genkit:type"), details="genkit"),
+    Dialect(
+        "claude-code",
+        ("com.anthropic.claude_code*",),
+        exclusive=ANY,
+        more={
+            "model": "request_model",
+            "request_id": "response_id",
+            "input_tokens": "input",
+            "output_tokens": "output",
+            "cache_read_tokens": "cache_read",
+            "cache_creation_tokens": "cache_write",
+            "ttft_ms": "ttft_ms",
+            "stop_reason": "finish",
+        },
+    ),
+    Dialect("codex-cli", ("codex*",), more={"model": "request_model"}),
+    Dialect("openclaw", ("openclaw*",), inclusive=False),
+    Dialect("copilot", ("copilot-chat", "github.copilot*"), inclusive=False, cumulative=True),
+    Dialect(
+        "gemini-cli",
+        ("gemini-cli",),
+        more={
+            "model": "request_model",
+            "input_token_count": "input",
+            "output_token_count": "output",
+            "cached_content_token_count": "cache_read",
+            "thoughts_token_count": "reasoning",
+            "total_token_count": "total",
+        },
+    ),
+    Dialect("ddtrace-genai", ("ddtrace", "ddtrace.*"), inclusive=False),
+    Dialect("weave", ("weave", "weave.*"), ("weave.operation.name",)),
+    Dialect("openllmetry-js", ("@traceloop/*",), exclusive=BEDROCK, inclusive=False),
+    # Its scopes are those of the official contrib packages, so it comes after them.
+    Dialect(
+        "openllmetry",
+        ("traceloop.tracer", *(f"opentelemetry.instrumentation.{name}" for name in (
+            "openai", "openai.*", "anthropic", "anthropic.*", "google_generativeai", "google_generativeai.*",
+            "vertexai", "bedrock", "langchain", "llamaindex", "haystack", "crewai", "agno", "cohere", "mistralai",
+            "ollama", "replicate", "together", "transformers", "groq", "watsonx", "alephalpha", "sagemaker", "writer",
+            "voyageai", "litellm",
+        ))),
+        ("traceloop.span.kind", "traceloop.entity.name", "llm.request.type"),
+        reports=ALL,
+        lost_on_stream=frozenset({"reasoning"}),
+        exclusive=BEDROCK,
+        apart=GOOGLE,
+        cumulative=True,
+    ),
+)  # fmt: skip
+
+_BY_NAME: Final = {dialect.name: dialect for dialect in (*DIALECTS, FALLBACK)}
+_EXACT: Final = {scope: dialect for dialect in reversed(DIALECTS) for scope in dialect.scopes if scope[-1] != "*"}
+_PREFIXES: Final = tuple(
+    (scope[:-1], dialect) for dialect in DIALECTS for scope in dialect.scopes if scope.endswith("*")
+)
+_MARKED: Final = tuple((marker, dialect) for dialect in DIALECTS for marker in dialect.markers)
+MARKERS: Final = frozenset(marker for marker, _ in _MARKED)
+
+
+def dialect_of_scope(scope: str) -> Dialect | None:
+    """The dialect of an instrumentation scope; `None` where the scope tells nothing."""
+    found = _EXACT.get(scope)
+    if found is not None:
+        return found
+    return next((dialect for prefix, dialect in _PREFIXES if scope.startswith(prefix)), None)
+
+
+def dialect_of_markers(attributes: dict[str, object]) -> Dialect:
+    """The dialect that a span's attributes give away; the conventions' own where none does."""
+    if not MARKERS.isdisjoint(attributes):
+        for marker, dialect in _MARKED:
+            if marker in attributes:
+                return dialect
+    return FALLBACK
+
+
+def is_native(name: str) -> bool:
+    """Whether the dialect of that name is a provider's own SDK."""
+    dialect = _BY_NAME.get(name)
+    return dialect is not None and dialect.native

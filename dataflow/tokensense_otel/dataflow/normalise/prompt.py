@@ -1,0 +1,86 @@
+"""Prompts as salted hashes, so that repeats can be told and no text is kept.
+
+What an emitter sends under `tokensense.prompt.hash` counts as it is. Else the text that is on the span, wherever its
+dialect puts it, is hashed with HMAC-SHA256 under the installation's salt and dropped: without the salt a guess at a
+prompt cannot be checked. Hashes of one prompt agree within a dialect, not between dialects.
+"""
+
+import hmac
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tokensense_otel.dataflow.normalise.attributes import Attributes, attributes_of, to_text
+
+PROMPT_HASH: Final = "tokensense.prompt.hash"
+PREFIX_HASH: Final = "tokensense.prefix.hash"
+_WHOLE: Final = (
+    "gen_ai.input.messages",
+    "gen_ai.prompt",
+    "ai.prompt.messages",
+    "ai.prompt",
+    "langfuse.observation.input",
+    "mlflow.spanInputs",
+    "genkit:input",
+    "gcp.vertex.agent.llm_request",
+    "request_data",
+    "input.value",
+)
+"""Attributes that hold the whole prompt, the best first."""
+_INDEXED: Final = ("gen_ai.prompt.", "llm.input_messages.", "embedding.embeddings.")
+"""Prefixes under which a prompt is spread over attributes, one for each part of a message."""
+_CONTENT: Final = (".content", ".text", ".role", ".arguments", ".name")
+_EVENTS: Final = frozenset(
+    {"gen_ai.system.message", "gen_ai.user.message", "gen_ai.assistant.message", "gen_ai.tool.message"}
+    | {"gen_ai.content.prompt"}
+)
+
+
+def prompt_hashes(
+    attributes: Attributes, events: Iterable[Span.Event], salt: bytes, *, prefix_chars: int, max_chars: int
+) -> tuple[str, str]:
+    """Hashes of the prompt and of how it begins, empty where no prompt is on the span.
+
+    Blanks at the ends and runs of blanks do not count. Beyond `max_chars` only the length does, so the work is bounded.
+    """
+    sent, sent_prefix = to_text(attributes.get(PROMPT_HASH)), to_text(attributes.get(PREFIX_HASH))
+    if sent:
+        return sent[:128], sent_prefix[:128]
+    text = _prompt_of(attributes, events)
+    if not text:
+        return "", sent_prefix[:128]
+    kept = " ".join(text[:max_chars].split())
+    whole = kept if len(text) <= max_chars else f"{kept}\x1f{len(text)}"
+    hashed = _hash(salt, whole)
+    prefix = kept[:prefix_chars]
+    return hashed, sent_prefix[:128] or (hashed if prefix == whole else _hash(salt, prefix))
+
+
+def _hash(salt: bytes, text: str) -> str:
+    return hmac.digest(salt, text.encode("utf-8", "replace"), "sha256")[:16].hex()
+
+
+def _prompt_of(attributes: Attributes, events: Iterable[Span.Event]) -> str:
+    for prefix in _INDEXED:
+        if f"{prefix}0.role" in attributes or any(key.startswith(prefix) for key in attributes):
+            parts = [
+                f"{key}={value}"
+                for key, value in attributes.items()
+                if key.startswith(prefix) and key.endswith(_CONTENT) and isinstance(value, str)
+            ]
+            if parts:
+                return "\x1f".join(parts)
+    for key in _WHOLE:
+        text = _text(attributes.get(key))
+        if text:
+            return _text(attributes.get("gen_ai.system_instructions")) + text
+    parts = [f"{event.name}={_text(attributes_of(event.attributes))}" for event in events if event.name in _EVENTS]
+    return "\x1f".join(parts)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode() if value else ""

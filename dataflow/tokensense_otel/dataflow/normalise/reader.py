@@ -1,0 +1,183 @@
+"""One span of any dialect as a `Call`: the canonical fields of its attributes, put together."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from tokensense_otel.core.call import NO_TOKENS, Call, Tokens
+from tokensense_otel.dataflow.facts import Kind
+from tokensense_otel.dataflow.normalise.aliases import gather
+from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_bool, to_number, to_text, to_texts
+from tokensense_otel.dataflow.normalise.blobs import read_usage
+from tokensense_otel.dataflow.normalise.config import NormaliseConfig
+from tokensense_otel.dataflow.normalise.details import READERS, Details
+from tokensense_otel.dataflow.normalise.dialects import Dialect
+from tokensense_otel.dataflow.normalise.models import model_name, provider_name
+from tokensense_otel.dataflow.normalise.prompt import prompt_hashes
+from tokensense_otel.dataflow.normalise.usage import Contract, counts_of, fill, resolve
+
+_ERROR: Final = Status.STATUS_CODE_ERROR
+_UNTOLD: Final = "error"
+"""The error type of a failure that names none."""
+_FIRST_TOKEN_EVENTS: Final = frozenset({"First Token Stream Event", "ai.stream.firstChunk"})
+_MAX_TEXT: Final = 256
+
+
+class CallReader:
+    def __init__(self, config: NormaliseConfig, salt: bytes) -> None:
+        self._config = config
+        self._salt = salt
+
+    def read(
+        self,
+        span: Span,
+        attributes: Mapping[str, Any],
+        dialect: Dialect,
+        kind: Kind,
+        operation: str,
+        *,
+        tenant: str,
+        scope: str,
+    ) -> Call:
+        """What the span says of a call. Tokens come as `core.call.Tokens` defines them; cost and dimensions later."""
+        notes: list[str] = []
+        found = gather(attributes, dialect.more)
+        details: Details | None = None
+        if dialect.details:
+            details = READERS[dialect.details](attributes, self._config.max_json_bytes)
+            for name, value in details.fields.items():
+                if value and (name not in found or name == "request_model"):
+                    found[name] = value
+        raw_request, raw_response = to_text(found.get("request_model")), to_text(found.get("response_model"))
+        provider = provider_name(
+            to_text(found.get("provider")), raw_response or raw_request, to_text(found.get("host"))
+        )
+        streaming = to_bool(found.get("stream"))
+        first_token_ns = _first_token(span, found, dialect)
+        streaming = streaming or first_token_ns is not None
+        tokens = _tokens(found, attributes, details, dialect, provider, operation, streaming, notes)
+        error_type = _error(span, found, attributes, tokens)
+        prompt_hash = prefix_hash = ""
+        if self._config.hash_prompts and kind is not Kind.WRAPPER:
+            prompt_hash, prefix_hash = prompt_hashes(
+                attributes,
+                span.events,
+                self._salt,
+                prefix_chars=self._config.prefix_chars,
+                max_chars=self._config.max_prompt_chars,
+            )
+        start_ns, end_ns = times(span)
+        finish = found.get("finish")
+        return Call(
+            tenant=tenant,
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            provider=provider,
+            request_model=model_name(raw_request[:_MAX_TEXT]),
+            response_model=model_name(raw_response[:_MAX_TEXT]),
+            operation=operation or "chat",
+            tokens=tokens,
+            response_id=to_text(found.get("response_id"))[:_MAX_TEXT],
+            error_type=error_type[:_MAX_TEXT],
+            finish_reason=(to_texts(finish) or [""])[0].lower()[:64] if finish is not None else "",
+            service_tier=to_text(found.get("tier"))[:64],
+            streaming=streaming,
+            first_token_ns=first_token_ns,
+            prompt_hash=prompt_hash,
+            prefix_hash=prefix_hash,
+            dialect=dialect.name,
+            notes=tuple(notes),
+            scope=scope,
+            root=not span.parent_span_id,
+        )
+
+
+def times(span: Span) -> tuple[int, int]:
+    """Start and end in Unix nanoseconds; one stands in for a missing other, and no call ends before it starts."""
+    start_ns, end_ns = span.start_time_unix_nano, span.end_time_unix_nano
+    start_ns = start_ns or end_ns
+    return start_ns, max(end_ns, start_ns)
+
+
+def _tokens(
+    found: Mapping[str, Any],
+    attributes: Mapping[str, Any],
+    details: Details | None,
+    dialect: Dialect,
+    provider: str,
+    operation: str,
+    streaming: bool,
+    notes: list[str],
+) -> Tokens:
+    """The provider's own usage object where one hides on the span, completed by the attributes, or those alone."""
+    contract = _contract(dialect, attributes, provider, streaming)
+    own = resolve(counts_of(found, notes), contract, provider, operation, notes)
+    if details is None or details.usage is None:
+        return own
+    counts, shape = read_usage(details.usage, exclusive=details.exclusive)
+    hidden = resolve(
+        counts,
+        Contract(shape.input_excludes_cache, shape.output_excludes_reasoning, shape.reports | contract.reports),
+        provider,
+        operation,
+        notes,
+    )
+    if not hidden.known:
+        return own
+    if own != hidden:
+        notes.append(
+            f"usage completed from the {dialect.name} payload" if own.known else "usage is in the payload only"
+        )
+    return fill(hidden, own)
+
+
+def _contract(dialect: Dialect, attributes: Mapping[str, Any], provider: str, streaming: bool) -> Contract:
+    excludes: bool | None = False if dialect.inclusive else None
+    if ("*" in dialect.exclusive or provider in dialect.exclusive) and not (
+        dialect.exclusive_unless and dialect.exclusive_unless in attributes
+    ):
+        excludes = True
+    reports = dialect.reports
+    if dialect.reports_if and dialect.reports_if not in attributes:
+        reports = frozenset()
+    if streaming:
+        reports -= dialect.lost_on_stream
+    return Contract(excludes, True if provider in dialect.apart else None, reports)
+
+
+def _error(span: Span, found: Mapping[str, Any], attributes: Mapping[str, Any], tokens: Tokens) -> str:
+    """Why the call failed, empty if it did not."""
+    named = to_text(found.get("error"))
+    if named:
+        return named
+    failed = (
+        span.status.code == _ERROR
+        or attributes.get("langfuse.observation.level") == "ERROR"
+        or attributes.get("genkit:state") == "error"
+        or str(attributes.get("success", "")).lower() == "false"
+    )
+    # An exception on a span that has an answer was caught, by a retry for instance.
+    if not failed and (tokens is not NO_TOKENS or found.get("response_id")):
+        return ""
+    for event in span.events:
+        if event.name == "exception":
+            return to_text(attributes_of(event.attributes).get("exception.type")) or _UNTOLD
+    return _UNTOLD if failed else ""
+
+
+def _first_token(span: Span, found: Mapping[str, Any], dialect: Dialect) -> int | None:
+    """Time to the first token in nanoseconds; emitters give it in seconds, milliseconds or as an event."""
+    scale, value = 1e9, to_number(found.get("ttft_s"))
+    if value is None:
+        scale, value = 1e6, to_number(found.get("ttft_ms"))
+    elif dialect.ttft_ms:
+        scale = 1e6
+    if value is not None:
+        return round(value * scale) if 0 <= value * scale < 1e14 else None
+    for event in span.events:
+        if event.name in _FIRST_TOKEN_EVENTS and event.time_unix_nano >= span.start_time_unix_nano:
+            return event.time_unix_nano - span.start_time_unix_nano
+    return None
