@@ -1,0 +1,1 @@
+"""Insights as lines on standard output."""

@@ -1,0 +1,9 @@
+"""The console's keys: only the common ones."""
+
+from tokensense_otel.exporters.config import ExporterConfig
+
+
+class ConsoleConfig(ExporterConfig):
+    type: str = "console"
+    max_in_flight: int = 1
+    """Lines are written one by one."""

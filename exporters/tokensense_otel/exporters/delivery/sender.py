@@ -1,0 +1,209 @@
+"""One exporter's loop: take what is due, send it, record what became of it. The decisions are made elsewhere."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from tokensense_otel.core.component import Clock
+from tokensense_otel.core.insight import decode_insight
+from tokensense_otel.exporters import events
+from tokensense_otel.exporters.config import redacted, secrets_of
+from tokensense_otel.exporters.delivery.endpoint import Change, Endpoint
+from tokensense_otel.exporters.delivery.lane import Lanes
+from tokensense_otel.exporters.delivery.policy import Outcome, Policy, judge
+from tokensense_otel.exporters.errors import EndpointDown, Reject, Retry, Throttle
+from tokensense_otel.exporters.exporter import RECEIPT_BYTES, NamedExporter, Payload, Receipt
+from tokensense_otel.store.outbox import Delivery, Outbox, State, Verdict
+
+StoreCall = Callable[..., Awaitable[Any]]
+"""Runs a function of the outbox off the event loop: `await store(outbox.begin, batch)`."""
+
+IDLE_S = 1.0
+"""How often an exporter with nothing to do looks again: for retries that fall due, and for replays by hand."""
+
+_MARGIN_S = 1.0  # the HTTP client's own deadline comes first: it knows what is ambiguous
+_REASON_CHARS = 1000
+
+
+class Sender:
+    def __init__(
+        self,
+        named: NamedExporter,
+        outbox: Outbox,
+        *,
+        store: StoreCall,
+        clock: Clock,
+        jitter: Callable[[], float],
+        policy: Policy,
+    ) -> None:
+        self._name = named.name
+        self._exporter = named.exporter
+        self._deadline_s = named.config.timeout_s + _MARGIN_S
+        self._secrets = secrets_of(named.config)
+        self._outbox = outbox
+        self._store = store
+        self._clock = clock
+        self._jitter = jitter
+        self._policy = policy
+        self._endpoint = Endpoint(policy)
+        self._lanes = Lanes()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended: list[tuple[Delivery, Verdict]] = []
+        self._returned = False
+        self._complaint = ""
+        self._stopping = False
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at the outbox now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Start nothing more; `run` returns when what is under way has ended and is recorded."""
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        """Deliver until `stop`. Cancelled, it drops what is under way, which stays pending."""
+        try:
+            while not (self._stopping and not self._tasks and not self._ended):
+                self._wake.clear()
+                try:
+                    await self._record()
+                    if not self._stopping:
+                        await self._launch()
+                except Exception as error:  # noqa: BLE001 - a full disk or a locked store must not end delivery
+                    events.RING_FAILED(part=self._name, error=redacted(str(error), self._secrets)[:_REASON_CHARS])
+                await self._pause()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _record(self) -> None:
+        batch = list(self._ended)
+        if not batch:
+            return
+        if self._returned:
+            await self._store(self._outbox.expedite, self._name)
+            self._returned = False
+        await self._store(self._outbox.record, batch)
+        del self._ended[: len(batch)]
+        for delivery, verdict in batch:
+            self._lanes.release(delivery)
+            if verdict.state is State.DEAD:
+                events.DEAD(exporter=self._name, insight=delivery.insight_id, reason=verdict.reason)
+            elif verdict.degraded and not delivery.degraded:
+                events.DEGRADED(exporter=self._name, insight=delivery.insight_id, reason=verdict.reason)
+
+    async def _launch(self) -> None:
+        now = self._clock()
+        slots = self._endpoint.slots(now, len(self._lanes))
+        if not slots:
+            return
+        until = None if self._endpoint.open else now
+        due = await self._store(self._outbox.due, self._name, until, slots + len(self._lanes))
+        batch = self._lanes.take(due, slots)
+        if not batch:
+            return
+        try:
+            await self._store(self._outbox.begin, batch)
+        except BaseException:
+            for delivery in batch:
+                self._lanes.release(delivery)
+            raise
+        self._endpoint.started(now)
+        for delivery in batch:
+            task = asyncio.create_task(self._attempt(delivery), name=f"send to {self._name}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        events.IN_FLIGHT.set(len(self._tasks), exporter=self._name)
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        payload: Payload | None = None
+        outcome: Outcome
+        try:
+            payload = self._rendered(delivery)
+            sent = payload.degraded() if delivery.degraded else payload
+            prior = None if delivery.prior is None else Receipt(delivery.prior)
+            async with asyncio.timeout(self._deadline_s):
+                outcome = _checked(await self._exporter.send(sent, prior))
+        except TimeoutError:
+            outcome = Retry("no answer in time", ambiguous=True)
+        except Exception as error:  # noqa: BLE001 - somebody else's code: whatever it does stays in its lane
+            outcome = error
+        self._conclude(delivery, outcome, has_fallback=payload is not None and payload.fallback is not None)
+
+    def _rendered(self, delivery: Delivery) -> Payload:
+        """Render is pure, so what fails once fails always: that is a dead letter and not a retry."""
+        try:
+            return self._exporter.render(decode_insight(delivery.body))
+        except Exception as error:
+            self._bug(error)
+            raise Reject(f"it could not be rendered ({type(error).__name__}: {error})") from error
+
+    def _conclude(self, delivery: Delivery, outcome: Outcome, *, has_fallback: bool) -> None:
+        now = self._clock()
+        counted = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1)
+        verdict = judge(
+            counted, outcome, has_fallback=has_fallback, policy=self._policy, now_ns=now, jitter=self._jitter()
+        )
+        reason = redacted(verdict.reason, self._secrets)[:_REASON_CHARS]
+        self._ended.append((delivery, msgspec.structs.replace(verdict, reason=reason)))
+        self._report(outcome, verdict, reason)
+        change = self._endpoint.observe(outcome, now)
+        if change is Change.OPENED and isinstance(outcome, EndpointDown):
+            events.ENDPOINT_DOWN(exporter=self._name, reason=reason)
+        elif change is Change.CLOSED:
+            self._returned = True
+            events.ENDPOINT_BACK(exporter=self._name)
+        self.wake()
+
+    def _report(self, outcome: Outcome, verdict: Verdict, reason: str) -> None:
+        events.ATTEMPT(exporter=self._name, outcome=_label(outcome))
+        if verdict.ambiguous:
+            events.AMBIGUOUS(exporter=self._name)
+        if isinstance(outcome, Receipt):
+            self._complaint = ""
+        elif _label(outcome) == "bug":
+            self._bug(outcome)
+        elif isinstance(outcome, Retry) and reason != self._complaint:
+            self._complaint = reason
+            events.FAILING(exporter=self._name, reason=reason)
+
+    def _bug(self, error: Exception) -> None:
+        said = redacted(f"{type(error).__name__}: {error}", self._secrets)[:_REASON_CHARS]
+        events.EXPORTER_BUG(exporter=self._name, error=said)
+
+    async def _pause(self) -> None:
+        wait_s = self._endpoint.wait_s(self._clock())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(wait_s, IDLE_S) or IDLE_S):
+                await self._wake.wait()
+
+
+def _checked(receipt: object) -> Receipt:
+    if not isinstance(receipt, Receipt):
+        raise TypeError(f"send returned {type(receipt).__name__}, not a Receipt")
+    if len(msgspec.json.encode(receipt.data)) > RECEIPT_BYTES:
+        raise ValueError(f"the receipt is larger than {RECEIPT_BYTES} bytes")
+    return receipt
+
+
+def _label(outcome: Outcome) -> str:
+    for kind, label in _LABELS.items():
+        if isinstance(outcome, kind):
+            return label
+    return "bug"
+
+
+_LABELS: dict[type, str] = {
+    Receipt: "delivered",
+    Reject: "rejected",
+    Throttle: "throttled",
+    EndpointDown: "endpoint_down",
+    Retry: "retry",
+}

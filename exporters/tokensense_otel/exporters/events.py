@@ -1,0 +1,58 @@
+"""The happenings of delivery. No secret is ever among the fields: reasons are redacted before they come here."""
+
+import logging
+
+from tokensense_otel.core.events import Happening, Level
+
+ACCEPTED = Happening("exporter_accepted_deliveries", "Deliveries that the outbox took on.")
+ATTEMPT = Happening("exporter_attempts", "Sends, by how they ended.", labels=("exporter", "outcome"))
+AMBIGUOUS = Happening(
+    "exporter_ambiguous_attempts", "Sends without a verdict: a copy may have arrived.", labels=("exporter",)
+)
+DEAD = Happening(
+    "exporter_dead_letters",
+    "Deliveries given up; `tokensense outbox replay` sends them again.",
+    labels=("exporter",),
+    level=logging.ERROR,
+)
+DEGRADED = Happening(
+    "exporter_degraded",
+    "Messages rejected as they were and sent again in short.",
+    labels=("exporter",),
+    level=logging.WARNING,
+)
+SUPPRESSED = Happening(
+    "exporter_suppressed",
+    "Deliveries not sent because their exporter was removed from the configuration.",
+    labels=("exporter",),
+    level=logging.WARNING,
+)
+FAILING = Happening(
+    "exporter_failing",
+    "Times sends began to fail, or to fail in another way; they are tried again.",
+    labels=("exporter",),
+    level=logging.WARNING,
+)
+ENDPOINT_DOWN = Happening(
+    "exporter_endpoint_down",
+    "Times an endpoint was found to take nothing; its messages wait.",
+    labels=("exporter",),
+    level=logging.ERROR,
+)
+ENDPOINT_BACK = Happening(
+    "exporter_endpoint_back", "Times an endpoint took messages again.", labels=("exporter",), level=logging.INFO
+)
+EXPORTER_BUG = Happening(
+    "exporter_bugs",
+    "Sends that ended in something an exporter must not do.",
+    labels=("exporter",),
+    level=logging.ERROR,
+)
+RING_FAILED = Happening(
+    "exporter_ring_failures",
+    "Times the outbox could not be read or written; nothing is lost, delivery waits for it.",
+    labels=("part",),
+    level=logging.ERROR,
+)
+PENDING = Level("exporter_pending_deliveries", "Deliveries that wait in the outbox.", labels=("exporter",))
+IN_FLIGHT = Level("exporter_in_flight", "Sends under way.", labels=("exporter",))

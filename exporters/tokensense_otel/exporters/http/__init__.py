@@ -1,0 +1,1 @@
+"""Safe egress: one client for every destination that speaks HTTP."""

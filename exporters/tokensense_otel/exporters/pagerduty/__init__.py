@@ -1,0 +1,1 @@
+"""Insights as PagerDuty alerts, through the Events API v2."""

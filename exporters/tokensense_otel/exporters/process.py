@@ -1,0 +1,86 @@
+"""The exporters as a component: what the `exporters` process runs."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from tokensense_otel.core.component import Clock, system_clock
+from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.exporters.config import HttpExporterConfig, redacted, secrets_of
+from tokensense_otel.exporters.delivery.ring import Ring
+from tokensense_otel.exporters.exporter import Context, NamedExporter
+from tokensense_otel.exporters.http.client import HttpClient
+from tokensense_otel.store.outbox import Outbox
+
+
+class Running:
+    """A started exporter with the HTTP client it was lent."""
+
+    def __init__(self, named: NamedExporter, clock: Clock = system_clock) -> None:
+        config = named.config
+        self.named = named
+        self._http = HttpClient(
+            allow_private=isinstance(config, HttpExporterConfig) and config.allow_private,
+            deadline_s=config.timeout_s,
+            connections=config.max_in_flight,
+            clock=clock,
+        )
+
+    async def start(self) -> None:
+        """Start the exporter.
+
+        Raises:
+            ConfigError: with the exporter's name, whatever it raised.
+        """
+        try:
+            await self.named.exporter.start(Context(self.named.name, self._http))
+        except Exception as error:  # noqa: BLE001 - somebody else's code
+            await self.stop()
+            said = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+            text = redacted(said, secrets_of(self.named.config))
+            raise ConfigError(f"exporters.{self.named.name}: it could not be started: {text}") from None
+
+    async def stop(self) -> None:
+        try:
+            await self.named.exporter.aclose()
+        finally:
+            await self._http.aclose()
+
+
+class Exporters:
+    """Delivers every insight of the store to every exporter, at least once, until it is stopped."""
+
+    def __init__(
+        self, exporters: Sequence[NamedExporter], engine: Engine, clock: Clock = system_clock, *, grace_s: float = 10.0
+    ) -> None:
+        self._exporters = exporters
+        self._engine = engine
+        self._clock = clock
+        self._grace_s = grace_s
+        self._running: list[Running] = []
+        self._ring: Ring | None = None
+
+    async def start(self) -> None:
+        """Start the exporters, then deliver.
+
+        Raises:
+            ConfigError: when an exporter cannot be started; those that were are stopped again.
+        """
+        try:
+            for named in self._exporters:
+                running = Running(named, self._clock)
+                await running.start()
+                self._running.append(running)
+            self._ring = Ring(Outbox(self._engine, self._clock), self._exporters, clock=self._clock)
+            await self._ring.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Finish the sends under way, within the grace; the rest stays in the outbox for the next start."""
+        if self._ring is not None:
+            await self._ring.stop(self._grace_s)
+            self._ring = None
+        while self._running:
+            await self._running.pop().stop()

@@ -1,0 +1,1 @@
+"""Insights as Slack messages, through an incoming webhook."""

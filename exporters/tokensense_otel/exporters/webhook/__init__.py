@@ -1,0 +1,1 @@
+"""Insights as signed HTTP posts, by the Standard Webhooks specification."""

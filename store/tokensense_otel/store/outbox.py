@@ -1,0 +1,307 @@
+"""The outbox: what is to be delivered to whom, and what became of it.
+
+Delivery: at least once. Insights are rows of the store already; `enqueue` turns those that are new into one delivery
+for each exporter, in the same transaction that moves the exporter's cursor, so none is passed over and none comes
+twice. What was under way when a process died is still pending, and is sent again under the same insight id.
+
+For each exporter, at every moment: accepted = delivered + dead + suppressed + pending (`audit`). One process delivers.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Column, Engine, Index, Integer, String, Table, Text
+
+from tokensense_otel.core.component import Clock, system_clock
+from tokensense_otel.core.config import JsonObject
+from tokensense_otel.store.database import writing
+from tokensense_otel.store.schema import insights, metadata
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("exporter", String, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("insight_id", String, nullable=False),
+    Column("episode_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("ambiguous", Integer, nullable=False),
+    Column("degraded", Integer, nullable=False),
+    Column("queued_ns", BigInteger, nullable=False),
+    Column("next_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("receipt", Text),
+    Index("deliveries_once", "exporter", "seq", unique=True),
+    Index("deliveries_state", "exporter", "state", "seq"),
+    Index("deliveries_lane", "exporter", "episode_id", "seq"),
+    Index("deliveries_insight", "insight_id"),
+)
+
+cursors = Table(
+    "delivery_cursors",
+    metadata,
+    Column("exporter", String, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("removed", Integer, nullable=False),
+)
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    SUPPRESSED = "suppressed"
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One insight on its way to one exporter. Times are Unix nanoseconds.
+
+    `attempts` counts sends that began, `ambiguous` those that ended without a verdict. `degraded` says that the
+    fallback is sent. `reason` is why it is not delivered (yet). `body` is the insight's JSON, `prior` the receipt of
+    the episode's message before this one.
+    """
+
+    id: int
+    exporter: str
+    insight_id: str
+    episode_id: str
+    state: State
+    attempts: int
+    ambiguous: int
+    degraded: bool
+    queued_ns: int
+    next_ns: int
+    ended_ns: int | None
+    reason: str
+    body: str
+    receipt: JsonObject | None = None
+    prior: JsonObject | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt changes about its delivery."""
+
+    state: State
+    next_ns: int = 0
+    reason: str = ""
+    receipt: JsonObject | None = None
+    degraded: bool = False
+    ambiguous: bool = False
+
+
+class Audit(NamedTuple):
+    """An exporter's books. They balance when `accepted` is the sum of the other four."""
+
+    exporter: str
+    accepted: int
+    delivered: int
+    dead: int
+    suppressed: int
+    pending: int
+
+    @property
+    def balanced(self) -> bool:
+        return self.accepted == self.delivered + self.dead + self.suppressed + self.pending
+
+
+class Outbox:
+    def __init__(self, engine: Engine, clock: Clock = system_clock) -> None:
+        self._reading = engine
+        self._writing = writing(engine)
+        self._clock = clock
+        with self._writing.begin() as connection:
+            metadata.create_all(connection, tables=[deliveries, cursors])
+
+    def register(self, exporters: Iterable[str]) -> None:
+        """Begin to accept for these exporters. One that is new starts with the next insight, not with history."""
+        newest = sa.select(sa.func.coalesce(sa.func.max(insights.c.seq), 0)).scalar_subquery()
+        with self._writing.begin() as connection:
+            known = {row.exporter: row.removed for row in connection.execute(sa.select(cursors))}
+            for name in exporters:
+                if name not in known:
+                    connection.execute(cursors.insert().values(exporter=name, seq=newest, accepted=0, removed=0))
+                elif known[name]:
+                    connection.execute(_cursor(name).values(seq=newest, removed=0))
+
+    def retire(self, configured: Iterable[str]) -> dict[str, int]:
+        """Stop accepting for every exporter not named; how many waiting deliveries that suppressed, for each."""
+        kept = set(configured)
+        suppressed: dict[str, int] = {}
+        with self._writing.begin() as connection:
+            for name in connection.execute(sa.select(cursors.c.exporter).where(cursors.c.removed == 0)).scalars().all():
+                if name in kept:
+                    continue
+                pending = sa.and_(deliveries.c.exporter == name, deliveries.c.state == State.PENDING)
+                ended = {"state": State.SUPPRESSED, "reason": "exporter removed", "ended_ns": self._clock()}
+                suppressed[name] = connection.execute(deliveries.update().where(pending).values(ended)).rowcount
+                connection.execute(_cursor(name).values(removed=1))
+        return suppressed
+
+    def newest(self) -> int:
+        """The sequence number of the newest insight: cheap, to see whether there is anything to `enqueue`."""
+        with self._reading.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(insights.c.seq), 0))).scalar_one())
+
+    def enqueue(self, exporters: Iterable[str]) -> int:
+        """Accept the insights that came since, for exporters that are registered; how many deliveries that made."""
+        now, accepted = self._clock(), 0
+        with self._writing.begin() as connection:
+            for name in exporters:
+                made = connection.execute(_new_deliveries(name, now)).rowcount
+                if made:
+                    reached = sa.select(sa.func.max(deliveries.c.seq)).where(deliveries.c.exporter == name)
+                    moved = {"seq": reached.scalar_subquery(), "accepted": cursors.c.accepted + made}
+                    connection.execute(_cursor(name).values(moved))
+                    accepted += made
+        return accepted
+
+    def due(self, exporter: str, now_ns: int | None, limit: int) -> list[Delivery]:
+        """Up to `limit` deliveries that may be sent, oldest first: the first of each lane whose time has come.
+
+        A lane is an exporter's deliveries for one episode; the second waits until the first has ended. `None` as the
+        time asks for the oldest, whether their time has come or not.
+        """
+        earlier = deliveries.alias("earlier")
+        blocked = sa.exists().where(
+            earlier.c.exporter == deliveries.c.exporter,
+            earlier.c.episode_id == deliveries.c.episode_id,
+            earlier.c.state == State.PENDING,
+            earlier.c.seq < deliveries.c.seq,
+        )
+        query = _listing().where(deliveries.c.exporter == exporter, deliveries.c.state == State.PENDING, ~blocked)
+        if now_ns is not None:
+            query = query.where(deliveries.c.next_ns <= now_ns)
+        with self._reading.connect() as connection:
+            return [_delivery(row) for row in connection.execute(query.order_by(deliveries.c.seq).limit(limit))]
+
+    def begin(self, started: Sequence[Delivery]) -> None:
+        """Count an attempt on each, before its first byte leaves: a crash in between is a copy that is known of."""
+        with self._writing.begin() as connection:
+            which = deliveries.c.id.in_([delivery.id for delivery in started])
+            connection.execute(deliveries.update().where(which).values(attempts=deliveries.c.attempts + 1))
+
+    def record(self, verdicts: Sequence[tuple[Delivery, Verdict]]) -> None:
+        """Write what became of attempts, in one transaction. What was ended meanwhile by hand stays as it is."""
+        now = self._clock()
+        with self._writing.begin() as connection:
+            for delivery, verdict in verdicts:
+                mine = sa.and_(deliveries.c.id == delivery.id, deliveries.c.state == State.PENDING)
+                connection.execute(
+                    deliveries.update()
+                    .where(mine)
+                    .values(
+                        state=verdict.state,
+                        next_ns=verdict.next_ns,
+                        ended_ns=None if verdict.state is State.PENDING else now,
+                        reason=verdict.reason,
+                        receipt=None if verdict.receipt is None else msgspec.json.encode(verdict.receipt).decode(),
+                        degraded=int(verdict.degraded),
+                        ambiguous=deliveries.c.ambiguous + int(verdict.ambiguous),
+                    )
+                )
+
+    def expedite(self, exporter: str) -> None:
+        """Make everything that waits for this exporter due: its endpoint is back."""
+        waiting = sa.and_(deliveries.c.exporter == exporter, deliveries.c.state == State.PENDING)
+        with self._writing.begin() as connection:
+            connection.execute(deliveries.update().where(waiting, deliveries.c.next_ns > 0).values(next_ns=0))
+
+    def waiting(self, exporters: Iterable[str]) -> dict[str, int]:
+        """How many deliveries are pending, for each exporter."""
+        pending = sa.select(sa.func.count()).where(deliveries.c.state == State.PENDING)
+        with self._reading.connect() as connection:
+            return {
+                name: int(connection.execute(pending.where(deliveries.c.exporter == name)).scalar_one())
+                for name in exporters
+            }
+
+    def listing(self, *, exporter: str | None = None, state: State | None = None, limit: int = 100) -> list[Delivery]:
+        """The newest `limit` deliveries that match, newest first."""
+        query = _listing()
+        if exporter is not None:
+            query = query.where(deliveries.c.exporter == exporter)
+        if state is not None:
+            query = query.where(deliveries.c.state == state)
+        with self._reading.connect() as connection:
+            return [_delivery(row) for row in connection.execute(query.order_by(deliveries.c.id.desc()).limit(limit))]
+
+    def show(self, insight_id: str) -> list[Delivery]:
+        """What became of one insight, for each exporter."""
+        query = _listing().where(deliveries.c.insight_id == insight_id).order_by(deliveries.c.exporter)
+        with self._reading.connect() as connection:
+            return [_delivery(row) for row in connection.execute(query)]
+
+    def replay(self, *, exporter: str | None = None, insight_id: str | None = None, state: State = State.DEAD) -> int:
+        """Send again what ended in `state`; how many. Copies carry the same insight id."""
+        query = deliveries.update().where(deliveries.c.state == state)
+        if exporter is not None:
+            query = query.where(deliveries.c.exporter == exporter)
+        if insight_id is not None:
+            query = query.where(deliveries.c.insight_id == insight_id)
+        again = {"state": State.PENDING, "queued_ns": self._clock(), "next_ns": 0, "ended_ns": None, "degraded": 0}
+        with self._writing.begin() as connection:
+            return connection.execute(query.values(again)).rowcount
+
+    def audit(self) -> list[Audit]:
+        """The books of every exporter there ever was, by name."""
+        counts = {state: sa.func.coalesce(sa.func.sum(deliveries.c.state == state), 0) for state in State}
+        query = (
+            sa.select(cursors.c.exporter, cursors.c.accepted)
+            .add_columns(*(counts[state] for state in (State.DELIVERED, State.DEAD, State.SUPPRESSED, State.PENDING)))
+            .join_from(cursors, deliveries, cursors.c.exporter == deliveries.c.exporter, isouter=True)
+            .group_by(cursors.c.exporter, cursors.c.accepted)
+            .order_by(cursors.c.exporter)
+        )
+        with self._reading.connect() as connection:
+            return [Audit(*row) for row in connection.execute(query)]
+
+
+def _cursor(exporter: str) -> sa.Update:
+    return cursors.update().where(cursors.c.exporter == exporter)
+
+
+def _new_deliveries(exporter: str, now_ns: int) -> sa.Insert:
+    reached = sa.select(cursors.c.seq).where(cursors.c.exporter == exporter, cursors.c.removed == 0).scalar_subquery()
+    fresh = {"state": State.PENDING, "attempts": 0, "ambiguous": 0, "degraded": 0, "queued_ns": now_ns, "next_ns": 0}
+    constants = {"exporter": exporter, "reason": "", **fresh}
+    columns = {"seq": insights.c.seq, "insight_id": insights.c.id, "episode_id": insights.c.episode_id}
+    source = (
+        sa.select(*columns.values(), *(sa.literal(value) for value in constants.values()))
+        .where(insights.c.seq > reached)
+        .order_by(insights.c.seq)
+    )
+    return deliveries.insert().from_select([*columns, *constants], source)
+
+
+def _listing() -> sa.Select[Any]:
+    before = deliveries.alias("before")
+    prior = (
+        sa.select(before.c.receipt)
+        .where(
+            before.c.exporter == deliveries.c.exporter,
+            before.c.episode_id == deliveries.c.episode_id,
+            before.c.state == State.DELIVERED,
+            before.c.seq < deliveries.c.seq,
+        )
+        .order_by(before.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return sa.select(deliveries, insights.c.body, prior.label("prior")).join_from(
+        deliveries, insights, deliveries.c.seq == insights.c.seq
+    )
+
+
+def _delivery(row: Any) -> Delivery:
+    fields = {name: getattr(row, name) for name in Delivery.__struct_fields__}
+    for name in ("receipt", "prior"):
+        if fields[name] is not None:
+            fields[name] = msgspec.json.decode(fields[name])
+    return Delivery(**fields | {"state": State(row.state), "degraded": bool(row.degraded)})
