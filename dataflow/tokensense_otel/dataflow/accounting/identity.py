@@ -158,7 +158,7 @@ class _Joiner(ABC):
             _let_go(entry, groups)
 
 
-_MAX_REPORTS = 16
+_MAX_REPORTS = 8
 
 
 def _let_go(entry: _Entry, groups: list[list[Call]]) -> None:

@@ -12,10 +12,11 @@ import msgspec
 from tokensense_otel.core.call import UNKNOWN_COST, Call, Cost, Posting
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.changes import Changes
+from tokensense_otel.dataflow.accounting.components import Components
 from tokensense_otel.dataflow.accounting.config import AccountingConfig
 from tokensense_otel.dataflow.accounting.merge import complete, over
 from tokensense_otel.dataflow.accounting.recent import RecentIds, RecentState, recent_key
-from tokensense_otel.dataflow.accounting.sameness import witness
+from tokensense_otel.dataflow.accounting.sameness import order, witness
 from tokensense_otel.dataflow.accounting.trace import settle
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
@@ -28,7 +29,7 @@ TraceKey = tuple[str, bytes]
 
 
 class _Trace(msgspec.Struct, array_like=True):
-    """An open trace. `posted` are its calls on the books with their cost; `seen` what its spans were counted as."""
+    """An open trace. `posted` are its calls on the books, with their cost."""
 
     tenant: str
     trace_id: bytes
@@ -37,8 +38,6 @@ class _Trace(msgspec.Struct, array_like=True):
     spans: list[SpanFacts] = []
     """All distinct reports; more than one of a span where it was exported with different attributes."""
     posted: list[Call] = []
-    seen: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Calls, duplicates, wrappers, spans that are not GenAI."""
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -55,30 +54,77 @@ _trace_decoder = msgspec.msgpack.Decoder(_Trace)
 class _Open:
     """A trace at work: its data, indexed, and its encoding for as long as that holds."""
 
-    __slots__ = ("encoded", "genai", "posted", "spans", "trace", "variants")
+    __slots__ = ("components", "encoded", "kinds", "posted", "settled", "spans", "stand_ins", "trace", "variants")
 
     def __init__(self, trace: _Trace) -> None:
         self.trace = trace
         self.encoded: msgspec.Raw | None = None
         self.spans: dict[bytes, SpanFacts] = {}
         self.variants: dict[bytes, list[SpanFacts]] = {}
+        self.components: Components | None = None
+        """None while there is but one span, as in most traces there is."""
+        self.kinds = [0] * len(Kind)
+        """How many spans there are of each kind."""
         self.posted: dict[bytes, Call] = {call.span_id: call for call in trace.posted}
-        self.genai = False
+        self.settled = {
+            span_id: msgspec.structs.replace(call, cost=UNKNOWN_COST) for span_id, call in self.posted.items()
+        }
+        """The same calls without their cost, as settling gives them."""
+        self.stand_ins: set[bytes] = set()
+        """Those of them that are wrappers."""
         for facts in trace.spans:
             self.admit(facts)
+        self.stand_ins = {span_id for span_id in self.settled if self.spans[span_id].kind is Kind.WRAPPER}
 
     def admit(self, facts: SpanFacts) -> bool:
         """Take a report in; False if it is of a span that is already there."""
-        known = self.spans.get(facts.span_id)
-        self.genai = self.genai or facts.kind is not Kind.OTHER
-        if known is None:
-            self.spans[facts.span_id] = facts
-            return True
-        variants = self.variants.setdefault(facts.span_id, [known])
-        if facts not in variants and len(variants) < _MAX_VARIANTS:
+        span_id = facts.span_id
+        known = self.spans.get(span_id)
+        if known is not None:
+            variants = self.variants.setdefault(span_id, [known])
+            if facts in variants or len(variants) >= _MAX_VARIANTS:
+                return False
             variants.append(facts)
-            self.spans[facts.span_id] = _one_of(variants)
-        return False
+            facts = _one_of(variants)
+            self.kinds[known.kind] -= 1
+        self.kinds[facts.kind] += 1
+        self.spans[span_id] = facts
+        if self.components is not None:
+            self.components.link(facts, self.spans)
+        elif len(self.spans) > 1:
+            self.components = Components()
+            for present in self.spans.values():
+                self.components.link(present, self.spans)
+        return known is None
+
+    def touched(self, span_ids: set[bytes]) -> list[list[bytes]]:
+        """The spans to settle anew, in groups that do not matter to each other, after these changed."""
+        return [list(self.spans)] if self.components is None else self.components.of(span_ids)
+
+    def count(self, span_id: bytes, call: Call, posted: Call) -> None:
+        """A span is this call."""
+        self.settled[span_id] = call
+        self.posted[span_id] = posted
+        if self.spans[span_id].kind is Kind.WRAPPER:
+            self.stand_ins.add(span_id)
+
+    def discount(self, span_id: bytes) -> Call:
+        """A span is no call, or no longer the one that it was. Returns what was posted."""
+        del self.settled[span_id]
+        self.stand_ins.discard(span_id)
+        return self.posted.pop(span_id)
+
+    def outcome(self) -> Accounting:
+        """What the spans became."""
+        kinds = self.kinds
+        reports = kinds[Kind.CALL] + kinds[Kind.CANDIDATE] + kinds[Kind.DETAIL]
+        stand_ins = len(self.stand_ins)
+        return Accounting(
+            calls=len(self.settled),
+            duplicates=reports - (len(self.settled) - stand_ins),
+            wrappers=kinds[Kind.WRAPPER] + kinds[Kind.TOOL] - stand_ins,
+            not_genai=kinds[Kind.OTHER],
+        )
 
     def reports(self, facts: SpanFacts) -> bool:
         """Whether exactly this report is already there."""
@@ -199,13 +245,14 @@ class Ledger:
             if recent_key(marker) in self._recent:
                 held.trace.had_calls = recent_key(marker, _HAD_CALLS) in self._recent
                 was_open = True
+        before = held.outcome()
         resent = 0
-        changed = False
+        changed: set[bytes] = set()
         for facts in spans:
             if held.reports(facts) or (was_open and facts.span_id not in held.spans and self._was_closed(facts)):
                 resent += 1
                 continue
-            changed = True
+            changed.add(facts.span_id)
             if held.admit(facts):
                 self._spans += 1
             else:
@@ -215,50 +262,47 @@ class Ledger:
             held.encoded = None
             self._open[key] = held
             self._open.move_to_end(key)
-        change = Accounting(spans=len(spans), duplicates=resent)
-        if changed:
-            self._settle(held, change, changes)
-        changes.account(tenant, change)
+        if changed and held.kinds[Kind.OTHER] < len(held.spans):
+            for span_ids in held.touched(changed):
+                self._settle(held, span_ids, changes)
+        after = held.outcome()
+        changes.account(
+            tenant,
+            Accounting(
+                spans=len(spans),
+                calls=after.calls - before.calls,
+                duplicates=after.duplicates - before.duplicates + resent,
+                wrappers=after.wrappers - before.wrappers,
+                not_genai=after.not_genai - before.not_genai,
+            ),
+        )
         if len(held.spans) > self._config.max_trace_spans:
             self._close(key, now_ns)
 
     def _was_closed(self, facts: SpanFacts) -> bool:
         return recent_key(facts.trace_id + facts.tenant.encode(), facts.span_id) in self._recent
 
-    def _settle(self, held: _Open, change: Accounting, changes: Changes) -> None:
-        """Post the difference between what the trace came to before and what it comes to now."""
-        if held.genai:
-            settlement = settle(held.spans, had_calls=held.trace.had_calls)
-            calls = settlement.calls
-            now = (len(calls), settlement.duplicates, settlement.wrappers, settlement.not_genai)
-        else:
-            calls = {}
-            now = (0, 0, 0, len(held.spans))
-        before = held.trace.seen
-        held.trace.seen = now
-        change.calls += now[0] - before[0]
-        change.duplicates += now[1] - before[1]
-        change.wrappers += now[2] - before[2]
-        change.not_genai += now[3] - before[3]
-        posted = held.posted
-        reversed_ids = sorted(posted.keys() - calls.keys()) if posted else []
-        made: list[Posting] = []
-        for span_id in sorted(calls):
-            call = calls[span_id]
-            old = posted.get(span_id)
-            if old is None:
-                new = msgspec.structs.replace(call, cost=self._price(call))
-            else:
-                plain = msgspec.structs.replace(old, cost=UNKNOWN_COST)
-                if plain == call:
-                    continue
-                cost = old.cost if _priced_facts(plain) == _priced_facts(call) else self._price(call)
-                new = msgspec.structs.replace(call, cost=cost)
-                changes.postings.append(Posting(-1, old))
-            posted[span_id] = new
-            made.append(Posting(1, new))
-        changes.postings += [Posting(-1, posted.pop(span_id)) for span_id in reversed_ids]
-        changes.postings += made
+    def _settle(self, held: _Open, span_ids: list[bytes], changes: Changes) -> None:
+        """Post the difference between what these spans came to before and what they come to now."""
+        spans = {span_id: held.spans[span_id] for span_id in span_ids}
+        calls = settle(spans, had_calls=held.trace.had_calls)
+        gone: list[Call] = []
+        come: list[Call] = []
+        for span_id in span_ids:
+            call, old = calls.get(span_id), held.settled.get(span_id)
+            if call == old:
+                continue
+            cost: Cost | None = None
+            if old is not None:
+                was = held.discount(span_id)
+                gone.append(was)
+                cost = was.cost if call is not None and _priced_facts(old) == _priced_facts(call) else None
+            if call is not None:
+                new = msgspec.structs.replace(call, cost=cost or self._price(call))
+                held.count(span_id, call, new)
+                come.append(new)
+        changes.postings += [Posting(-1, call) for call in sorted(gone, key=order)]
+        changes.postings += [Posting(1, call) for call in sorted(come, key=order)]
 
     def _make_room(self, now_ns: int) -> None:
         while self._spans > self._config.max_open_spans and self._open:

@@ -26,6 +26,8 @@ def overlap_ns(one: Call, two: Call) -> int:
 
 def models_agree(one: Call, two: Call) -> bool:
     """Whether both may be about one model: `gpt-4o` and `gpt-4o-2024-08-06` may, and so may an unnamed one."""
+    if one.request_model == two.request_model != "":
+        return True
     names = {one.request_model, one.response_model} - {""}
     others = {two.request_model, two.response_model} - {""}
     if not names or not others:
@@ -48,11 +50,9 @@ def _mostly_together(one: Call, two: Call) -> bool:
 
 def same_response(one: Call, two: Call) -> bool:
     """Two reports with one response id: is it one call?"""
-    if not models_agree(one, two):
-        return False
     if one.scope == two.scope:
-        return one.tokens == two.tokens and _mostly_together(one, two)
-    return overlap_ns(one, two) >= -SLACK_NS
+        return _mostly_together(one, two) and one.tokens == two.tokens and models_agree(one, two)
+    return overlap_ns(one, two) >= -SLACK_NS and models_agree(one, two)
 
 
 def same_twin(one: Call, two: Call) -> bool:

@@ -21,17 +21,8 @@ from tokensense_otel.dataflow.accounting.sameness import (
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
 
-class Settlement(msgspec.Struct, frozen=True):
-    """What a trace comes to. `calls` are by span id of the best witness; the other numbers are what spans became."""
-
-    calls: dict[bytes, Call]
-    duplicates: int
-    wrappers: int
-    not_genai: int
-
-
-def settle(spans: Mapping[bytes, SpanFacts], *, had_calls: bool = False) -> Settlement:
-    """Decide what each span of one trace is.
+def settle(spans: Mapping[bytes, SpanFacts], *, had_calls: bool = False) -> dict[bytes, Call]:
+    """The calls among the spans of one trace, by the span id of the best witness; every other span is none.
 
     `had_calls` says that spans of this trace which are no longer here were calls, so that no wrapper's usage may stand
     in for them.
@@ -39,9 +30,9 @@ def settle(spans: Mapping[bytes, SpanFacts], *, had_calls: bool = False) -> Sett
     if len(spans) == 1:
         (facts,) = spans.values()
         if facts.kind is Kind.CALL and facts.call is not None:
-            return Settlement({facts.span_id: _alone(facts, facts.call)}, 0, 0, 0)
+            return {facts.span_id: _alone(facts, facts.call)}
         if facts.kind is Kind.OTHER:
-            return Settlement({}, 0, 0, 1)
+            return {}
     return _Trial(spans).verdict(had_calls)
 
 
@@ -70,28 +61,22 @@ class _Trial:
         """Call that does not count → the one that counts instead, if any."""
         self._dimensions: dict[bytes, Dimensions] = {}
 
-    def verdict(self, had_calls: bool) -> Settlement:
+    def verdict(self, had_calls: bool) -> dict[bytes, Call]:
         kinds: dict[Kind, list[SpanFacts]] = {kind: [] for kind in Kind}
         for facts in self._spans.values():
             kinds[facts.kind].append(facts)
         self._calls = {facts.span_id: facts.call for facts in kinds[Kind.CALL] if facts.call is not None}
         for span_id in self._calls:
             self._mark_above(span_id)
-        self._admit_candidates(kinds[Kind.CANDIDATE])
+        if kinds[Kind.CANDIDATE]:
+            self._admit_candidates(kinds[Kind.CANDIDATE])
         counted = self._innermost()
-        counted |= self._stand_ins(kinds[Kind.WRAPPER], had_calls)
+        if kinds[Kind.WRAPPER] and not had_calls:
+            counted |= self._stand_ins(kinds[Kind.WRAPPER])
         winners = self._join(counted)
         for facts in sorted(kinds[Kind.DETAIL], key=lambda one: one.span_id):
             self._add_detail(facts)
-        calls = {winner: self._finish(winner) for winner in winners}
-        reports = len(kinds[Kind.CALL]) + len(kinds[Kind.CANDIDATE]) + len(kinds[Kind.DETAIL])
-        stand_ins = sum(self._spans[winner].kind is Kind.WRAPPER for winner in calls)
-        return Settlement(
-            calls,
-            duplicates=reports - (len(calls) - stand_ins),
-            wrappers=len(kinds[Kind.WRAPPER]) - stand_ins + len(kinds[Kind.TOOL]),
-            not_genai=len(kinds[Kind.OTHER]),
-        )
+        return {winner: self._finish(winner) for winner in winners}
 
     # The tree
 
@@ -206,10 +191,8 @@ class _Trial:
             todo += inner.get(current, ())
         return found
 
-    def _stand_ins(self, wrappers: list[SpanFacts], had_calls: bool) -> set[bytes]:
+    def _stand_ins(self, wrappers: list[SpanFacts]) -> set[bytes]:
         """A wrapper's usage counts where no call beneath it was reported; of nested wrappers the innermost counts."""
-        if had_calls:
-            return set()
         lone = {
             facts.span_id: facts.call
             for facts in wrappers
@@ -238,7 +221,10 @@ class _Trial:
             groups = self._siblings(groups)
         winners: list[bytes] = []
         for group in groups:
-            best, *others = sorted(group, key=witness) if len(group) > 1 else group
+            if len(group) == 1:
+                winners.append(group[0].span_id)
+                continue
+            best, *others = sorted(group, key=witness)
             winners.append(best.span_id)
             for other in others:
                 self._heir[other.span_id] = best.span_id
@@ -250,7 +236,7 @@ class _Trial:
         """Two instrumentations around one request, not both of which tell its response id."""
         beside: dict[tuple[bytes, int | None, int | None], list[list[Call]]] = {}
         for group in groups:
-            best = min(group, key=witness)
+            best = _best(group)
             tokens = best.tokens
             beside.setdefault((self._spans[best.span_id].parent_id, tokens.input, tokens.output), []).append(group)
         joined: list[list[Call]] = []
@@ -258,7 +244,7 @@ class _Trial:
             if len(near) == 1:
                 joined += near
                 continue
-            by_best = {min(group, key=witness).span_id: group for group in near}
+            by_best = {_best(group).span_id: group for group in near}
             for cluster in clusters([self._calls[span_id] for span_id in by_best], same_twin):
                 joined.append([call for best in cluster for call in by_best[best.span_id]])
         return joined
@@ -310,3 +296,7 @@ class _Trial:
             if above.project:
                 return above.project
         return facts.resource_project
+
+
+def _best(group: list[Call]) -> Call:
+    return group[0] if len(group) == 1 else min(group, key=witness)

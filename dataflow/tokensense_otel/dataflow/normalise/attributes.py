@@ -50,7 +50,7 @@ def to_count(value: Any) -> int | None:
     """A whole number from 0 to a trillion, from whatever says one; `None` otherwise."""
     if type(value) is int:
         return value if 0 <= value <= MAX_COUNT else None
-    number = to_number(value)
+    number = None if value is None else to_number(value)
     if number is None or not number.is_integer() or not 0 <= number <= MAX_COUNT:
         return None
     return int(number)

@@ -58,6 +58,16 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
         "output_reasoning_tokens",
     ),
 }
+_INPUT_PART_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "cache_read": ("cached_tokens", "cache_read", "cacheReadTokens", "cached"),
+    "cache_write": ("cache_write_tokens", "cache_creation_tokens", "cache_creation"),
+    "audio_input": ("audio_tokens", "audio"),
+    "image_input": ("image_tokens", "image"),
+}
+_OUTPUT_PART_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "reasoning": ("reasoning_tokens", "reasoning", "reasoningTokens", "thinking_tokens"),
+    "audio_output": ("audio_tokens", "audio"),
+}
 _INPUT_PARTS: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details", "inputTokenDetails")
 _OUTPUT_PARTS: Final = (
     "completion_tokens_details",
@@ -76,17 +86,11 @@ def read_usage(blob: Any, *, exclusive: bool | None = None) -> tuple[Counts, Con
     counts: Counts = {}
     if not isinstance(blob, Mapping):
         return counts, Contract()
-    for field, names in _NAMES.items():
-        _take(counts, field, blob, names)
+    _take(counts, blob, _OWN)
     input_parts = _first_mapping(blob, _INPUT_PARTS)
-    output_parts = _first_mapping(blob, _OUTPUT_PARTS)
-    _take(counts, "cache_read", input_parts, ("cached_tokens", "cache_read", "cacheReadTokens", "cached"))
-    _take(counts, "cache_write", input_parts, ("cache_write_tokens", "cache_creation_tokens", "cache_creation"))
-    _take(counts, "audio_input", input_parts, ("audio_tokens", "audio"))
-    _take(counts, "image_input", input_parts, ("image_tokens", "image"))
-    _take(counts, "reasoning", output_parts, ("reasoning_tokens", "reasoning", "reasoningTokens", "thinking_tokens"))
-    _take(counts, "audio_output", output_parts, ("audio_tokens", "audio"))
-    _take(counts, "cache_write_1h", _first_mapping(blob, ("cache_creation",)), ("ephemeral_1h_input_tokens",))
+    _take(counts, input_parts, _OF_INPUT)
+    _take(counts, _first_mapping(blob, _OUTPUT_PARTS), _OF_OUTPUT)
+    _take(counts, _first_mapping(blob, ("cache_creation",)), _OF_CACHE_WRITES)
     return counts, _contract(blob, input_parts, counts, exclusive)
 
 
@@ -105,14 +109,30 @@ def _contract(
     return Contract(exclusive)
 
 
-def _take(counts: Counts, field: str, blob: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    if field in counts:
-        return
-    for name in names:
-        count = to_count(blob.get(name))
-        if count is not None:
+Keys = dict[str, tuple[str, int]]
+
+
+def _keys(names: Mapping[str, tuple[str, ...]]) -> Keys:
+    return {name: (field, order) for field, keys in names.items() for order, name in enumerate(keys)}
+
+
+_OWN: Final = _keys(_NAMES)
+_OF_INPUT: Final = _keys(_INPUT_PART_NAMES)
+_OF_OUTPUT: Final = _keys(_OUTPUT_PART_NAMES)
+_OF_CACHE_WRITES: Final = _keys({"cache_write_1h": ("ephemeral_1h_input_tokens",)})
+
+
+def _take(counts: Counts, blob: Mapping[str, Any], keys: Keys) -> None:
+    """Add the counts of `blob` for classes that are not there yet, the first name of each that has one."""
+    orders: dict[str, int] = {}
+    for name in keys.keys() & blob.keys():
+        count = to_count(blob[name])
+        if count is None:
+            continue
+        field, order = keys[name]
+        if field not in counts or order < orders.get(field, -1):
             counts[field] = count
-            return
+            orders[field] = order
 
 
 def _first_mapping(blob: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:

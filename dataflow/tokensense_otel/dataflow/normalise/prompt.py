@@ -26,11 +26,14 @@ _WHOLE: Final = (
     "genkit:input",
     "gcp.vertex.agent.llm_request",
     "request_data",
-    "input.value",
 )
 """Attributes that hold the whole prompt, the best first."""
-_INDEXED: Final = ("gen_ai.prompt.", "llm.input_messages.", "embedding.embeddings.")
-"""Prefixes under which a prompt is spread over attributes, one for each part of a message."""
+_INDEXED: Final = (
+    ("gen_ai.prompt.", ("gen_ai.prompt.0.role", "gen_ai.prompt.0.content")),
+    ("llm.input_messages.", ("llm.input_messages.0.message.role", "llm.input_messages.1.message.role")),
+    ("embedding.embeddings.", ("embedding.embeddings.0.embedding.text",)),
+)
+"""Prefixes under which a prompt is spread over attributes, one for each part of a message, and what shows it."""
 _CONTENT: Final = (".content", ".text", ".role", ".arguments", ".name")
 _EVENTS: Final = frozenset(
     {"gen_ai.system.message", "gen_ai.user.message", "gen_ai.assistant.message", "gen_ai.tool.message"}
@@ -63,8 +66,13 @@ def _hash(salt: bytes, text: str) -> str:
 
 
 def _prompt_of(attributes: Attributes, events: Iterable[Span.Event]) -> str:
-    for prefix in _INDEXED:
-        if f"{prefix}0.role" in attributes or any(key.startswith(prefix) for key in attributes):
+    for key in _WHOLE:
+        if key in attributes:
+            text = _text(attributes[key])
+            if text:
+                return _text(attributes.get("gen_ai.system_instructions")) + text
+    for prefix, signs in _INDEXED:
+        if any(sign in attributes for sign in signs):
             parts = [
                 f"{key}={value}"
                 for key, value in attributes.items()
@@ -72,10 +80,9 @@ def _prompt_of(attributes: Attributes, events: Iterable[Span.Event]) -> str:
             ]
             if parts:
                 return "\x1f".join(parts)
-    for key in _WHOLE:
-        text = _text(attributes.get(key))
-        if text:
-            return _text(attributes.get("gen_ai.system_instructions")) + text
+    text = _text(attributes.get("input.value"))
+    if text:
+        return text
     parts = [f"{event.name}={_text(attributes_of(event.attributes))}" for event in events if event.name in _EVENTS]
     return "\x1f".join(parts)
 
