@@ -13,7 +13,7 @@ sleeps, retries or counts. One process calls it, never twice at once for the sam
 """
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol, Self
+from typing import Protocol, Self
 
 from tokensense_otel.core.config import JsonObject
 from tokensense_otel.core.insight import Insight
@@ -60,10 +60,10 @@ class Context:
 
 
 class Exporter(Protocol):
-    """Those at whose end something stays open until it is resolved say `keeps_state = True`: a test resolves it."""
+    """The class of one also has `Config`, its keys as a subclass of `ExporterConfig`, and is called with one of them.
 
-    Config: ClassVar[type[ExporterConfig]]
-    """The exporter's keys. The class is called with one instance of it."""
+    One at whose end something stays open until it is resolved says `keeps_state = True`: a test then resolves it.
+    """
 
     def render(self, insight: Insight) -> Payload:
         """The insight in the destination's terms. Pure: no I/O, no clock, the same answer every time."""

@@ -1,0 +1,42 @@
+"""The four built-in destinations keep the contract that plugin authors test theirs against."""
+
+import base64
+from typing import Any
+
+from tokensense_otel.exporters.console.exporter import ConsoleExporter
+from tokensense_otel.exporters.pagerduty.exporter import PagerDutyExporter
+from tokensense_otel.exporters.slack.exporter import SlackExporter
+from tokensense_otel.exporters.testing import ExporterContract, Fault, HttpExporterContract
+from tokensense_otel.exporters.webhook.exporter import WebhookExporter
+
+
+class TestConsole(ExporterContract):
+    exporter = ConsoleExporter
+
+    def section(self, url: str) -> dict[str, Any]:
+        return {}
+
+
+class TestWebhook(HttpExporterContract):
+    exporter = WebhookExporter
+    canary = base64.b64encode(b"canary-" * 4).decode().rstrip("=")  # a key that is one, 28 bytes
+
+    def section(self, url: str) -> dict[str, Any]:
+        secret = "whsec_" + base64.b64encode(b"canary-" * 4).decode()
+        return {"url": url, "secret": secret, "headers": {"Authorization": f"Bearer {self.canary}"}}
+
+
+class TestSlack(HttpExporterContract):
+    exporter = SlackExporter
+    max_bytes = 150_000
+
+    def section(self, url: str) -> dict[str, Any]:
+        return {"webhook_url": url.replace("/hook", f"/{self.canary}")}
+
+
+class TestPagerDuty(HttpExporterContract):
+    exporter = PagerDutyExporter
+    success = Fault(202, body=b'{"status":"success","message":"Event processed","dedup_key":"x"}')
+
+    def section(self, url: str) -> dict[str, Any]:
+        return {"url": url, "routing_key": self.canary}
