@@ -1,0 +1,133 @@
+"""The API's routes. Every answer is JSON, also an error (RFC 9457 problem details), except `/metrics`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tokensense_otel.core.component import Clock
+from tokensense_otel.core.insight import to_dict
+from tokensense_otel.service import events, queries
+
+Check = Callable[[], str]
+"""Says in a few words how a part is; raises when it is not well."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the API answers from. `metrics` is the folder that the processes share, `None` for this process alone."""
+
+    engine: Engine
+    clock: Clock
+    checks: dict[str, Check]
+    metrics: Path | None
+
+
+def make_app(sources: Sources) -> Starlette:
+    routes = _Routes(sources)
+    return Starlette(
+        routes=[
+            Route("/api/v1/usage", routes.usage),
+            Route("/api/v1/insights", routes.insights),
+            Route("/healthz", routes.healthz),
+            Route("/readyz", routes.readyz),
+            Route("/metrics", routes.metrics),
+        ],
+        exception_handlers={HTTPException: _http_problem, Exception: _unexpected},
+    )
+
+
+class _Routes:
+    # Plain functions: Starlette runs them in its thread pool, so that a long query holds up nobody else.
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def usage(self, request: Request) -> Response:
+        try:
+            query = queries.usage_query(_filters(request), self._sources.clock())
+        except ValueError as error:
+            return _problem(400, str(error))
+        return _json({"usage": queries.ask_usage(self._sources.engine, query)})
+
+    def insights(self, request: Request) -> Response:
+        try:
+            query = queries.insight_query(_filters(request), self._sources.clock())
+        except ValueError as error:
+            return _problem(400, str(error))
+        found = queries.ask_insights(self._sources.engine, query)
+        return _json({"insights": [to_dict(insight) for insight in found]})
+
+    def healthz(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
+        return _json({"status": "ok"})
+
+    def readyz(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
+        results = {name: _run(check) for name, check in self._sources.checks.items()}
+        well = all(ok for ok, _ in results.values())
+        body = {"status": "ok" if well else "fail", "checks": {name: text for name, (_, text) in results.items()}}
+        return _json(body, status=200 if well else 503)
+
+    def metrics(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
+        registry = REGISTRY
+        if self._sources.metrics is not None:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, path=str(self._sources.metrics))  # type: ignore[no-untyped-call]
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def store_check(engine: Engine) -> Check:
+    """Whether the store answers."""
+
+    def check() -> str:
+        with engine.connect() as connection:
+            connection.execute(sa.select(1))
+        return "ok"
+
+    return check
+
+
+def _run(check: Check) -> tuple[bool, str]:
+    try:
+        return True, check()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is not ready
+        return False, f"{type(error).__name__}: {error}"
+
+
+def _filters(request: Request) -> dict[str, str]:
+    pairs = request.query_params.multi_items()
+    filters = dict(pairs)
+    if len(filters) != len(pairs):
+        raise ValueError("a filter is given twice; write it once")
+    return filters
+
+
+def _json(body: Any, status: int = 200, media_type: str = "application/json") -> Response:
+    return Response(orjson.dumps(body), status_code=status, media_type=media_type)
+
+
+def _problem(status: int, detail: str) -> Response:
+    body = {"type": "about:blank", "status": status, "detail": detail}
+    return _json(body, status, "application/problem+json")
+
+
+def _http_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
+    detail = f"there is nothing at {request.url.path}" if error.status_code == 404 else error.detail
+    response = _problem(error.status_code, detail)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    events.API_FAILED(path=request.url.path, error=f"{type(error).__name__}: {error}")
+    return _problem(500, "the answer could not be made; the log of the api process says why")

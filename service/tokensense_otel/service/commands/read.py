@@ -1,0 +1,125 @@
+"""`usage`, `insights`, `report`: read the store."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.service.commands.options import ConfigOption, FormatOption, load, open_store
+from tokensense_otel.service.output import Format, note, print_json, print_table, say
+
+SinceOption = Annotated[
+    str | None, typer.Option(help="From when: 2026-01-31T08:00:00Z, Unix seconds, or how long ago (24h, 7d).")
+]
+UntilOption = Annotated[str | None, typer.Option(help="Until when, in the same ways.")]
+TenantOption = Annotated[str | None, typer.Option(help="Of this tenant only.")]
+ProjectOption = Annotated[str | None, typer.Option(help="Of this project only.")]
+
+NUMBERS = ("calls", "errors", "input", "output", "cache read", "reasoning", "cost USD", "unpriced", "no usage")
+_COLUMNS = {
+    "calls": "calls",
+    "errors": "errors",
+    "input_tokens": "input",
+    "output_tokens": "output",
+    "cache_read_tokens": "cache read",
+    "reasoning_tokens": "reasoning",
+    "cost_usd": "cost USD",
+    "unpriced_calls": "unpriced",
+    "unknown_usage_calls": "no usage",
+}
+
+
+def usage(
+    config: ConfigOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    group_by: Annotated[str | None, typer.Option(help="Dimensions, with commas: team,model")] = None,
+    tenant: TenantOption = None,
+    project: ProjectOption = None,
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Show what was used and what it cost."""
+    from tokensense_otel.core.component import system_clock
+    from tokensense_otel.service import queries
+
+    filters = _given(since=since, until=until, group_by=group_by, tenant=tenant, project=project)
+    try:
+        query = queries.usage_query(filters, system_clock())
+    except ValueError as error:
+        raise ConfigError(f"--{error}") from None
+    rows = queries.ask_usage(open_store(load(config).settings), query)
+    if format_ is Format.JSON:
+        print_json({"usage": rows})
+    else:
+        print_usage(rows, query.group_by)
+
+
+def insights(
+    config: ConfigOption = None,
+    since: SinceOption = None,
+    status: Annotated[str | None, typer.Option(help="firing, update or resolved")] = None,
+    rule: Annotated[str | None, typer.Option(help="Of this rule only.")] = None,
+    tenant: TenantOption = None,
+    project: ProjectOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 100,
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Show what was found, oldest first."""
+    from tokensense_otel.core.component import system_clock
+    from tokensense_otel.core.insight import to_dict
+    from tokensense_otel.service import queries
+
+    filters = _given(since=since, status=status, rule=rule, tenant=tenant, project=project, limit=str(limit))
+    try:
+        query = queries.insight_query(filters, system_clock())
+    except ValueError as error:
+        raise ConfigError(f"--{error}") from None
+    found = [to_dict(insight) for insight in queries.ask_insights(open_store(load(config).settings), query)]
+    if format_ is Format.JSON:
+        print_json({"insights": found})
+    else:
+        print_insights(found)
+
+
+def report(
+    config: ConfigOption = None,
+    since: SinceOption = "7d",
+    until: UntilOption = None,
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Sum up spend by team and by model, what was found, and what it would save. Text is Markdown."""
+    from tokensense_otel.core.component import system_clock
+    from tokensense_otel.service import report as reports
+
+    settings = load(config).settings
+    try:
+        document = reports.make_report(open_store(settings), _given(since=since, until=until), system_clock())
+    except ValueError as error:
+        raise ConfigError(f"--{error}") from None
+    if format_ is Format.JSON:
+        print_json(document)
+    else:
+        say(reports.to_markdown(document))
+
+
+def print_usage(rows: list[dict[str, Any]], group_by: tuple[str, ...]) -> None:
+    """The usage table; `–` is what nobody reported or what has no known price."""
+    if not rows:
+        note("nothing was used in that time")
+        return
+    columns = [*group_by, *_COLUMNS.values()]
+    print_table(columns, [[row[name] for name in (*group_by, *_COLUMNS)] for row in rows], right=NUMBERS)
+
+
+def print_insights(found: list[dict[str, Any]]) -> None:
+    """One insight a row."""
+    if not found:
+        note("nothing was found")
+        return
+    columns = ("detected", "status", "severity", "rule", "title", "savings USD/month")
+    names = ("detected_at", "status", "severity", "rule", "title", "estimated_monthly_savings_usd")
+    print_table(columns, [[insight[name] for name in names] for insight in found], right=columns[-1:])
+
+
+def _given(**filters: str | None) -> dict[str, str]:
+    return {name: value for name, value in filters.items() if value is not None}

@@ -1,0 +1,77 @@
+"""Every key of the configuration file: each part's own configuration under the name that users know it by."""
+
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from tokensense_otel.core.config import Config
+from tokensense_otel.dataflow.config import DataflowConfig
+from tokensense_otel.dataflow.normalise.config import AttributionConfig, NormaliseConfig
+from tokensense_otel.dataflow.rules.config import RulesConfig, RuleSet
+from tokensense_otel.receiver.config import ReceiverConfig
+from tokensense_otel.receiver.log.config import LogConfig
+from tokensense_otel.service.api.config import ApiConfig
+from tokensense_otel.store.config import StoreConfig
+
+
+class LoggingConfig(Config):
+    format: Literal["text", "json"] = "text"
+    """`text` is `key=value` for people, `json` is one object a line for machines. Logs go to standard error."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level that is logged: `info` is a change of state, `warning` is odd but nothing is lost, `error` is
+    data lost or a person needed."""
+
+    @property
+    def number(self) -> int:
+        """The level as Python's `logging` counts."""
+        return logging.getLevelNamesMapping()[self.level.upper()]
+
+
+class ProjectConfig(Config):
+    rules: dict[str, dict[str, Any]] = Field(default={})
+    """Thresholds of this project that differ from `rules`."""
+
+
+class Settings(Config):
+    data_dir: Path = Path("tokensense-data")
+    """The folder for everything that has to survive: log, store, recovery. Relative to where the command is run."""
+    receiver: ReceiverConfig = ReceiverConfig()
+    """Where OTLP comes in, and from whom."""
+    api: ApiConfig = ApiConfig()
+    """Where usage and insights are read over HTTP."""
+    log: LogConfig = LogConfig()
+    """Where accepted requests wait for the dataflow."""
+    store: StoreConfig = StoreConfig()
+    """Where usage and insights are kept."""
+    exporters: dict[str, dict[str, Any]] = Field(default={"console": {"type": "console"}})
+    """Where insights go: a name of your own → `type` and the keys of that type. See docs/exporters.md."""
+    rules: RulesConfig = RulesConfig()
+    """Thresholds: a rule's name → its keys. See docs/rules.md."""
+    projects: dict[str, ProjectConfig] = Field(default={})
+    """What is different for a project (`tokensense.project`, or the project of the sender's key)."""
+    attribution: AttributionConfig = AttributionConfig()
+    """Which attributes name the dimensions of a call, in order: the first that is there wins."""
+    dataflow: DataflowConfig = DataflowConfig()
+    """How the dataflow runs."""
+    logging: LoggingConfig = LoggingConfig()
+    """What is logged, and how."""
+
+    @field_validator("data_dir", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def rule_set(self) -> RuleSet:
+        """The rules with what each project overrides.
+
+        Raises:
+            ValueError: when a project overrides what does not exist.
+        """
+        return RuleSet(self.rules, {name: project.rules for name, project in self.projects.items()})
+
+    @property
+    def normalise(self) -> NormaliseConfig:
+        return NormaliseConfig(attribution=self.attribution)

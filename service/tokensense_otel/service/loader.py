@@ -1,0 +1,135 @@
+"""From a YAML file and an environment to checked settings, before anything starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.dataflow.rules.config import RulesConfig
+from tokensense_otel.service.config import ProjectConfig, Settings
+from tokensense_otel.service.loading import overrides
+from tokensense_otel.service.loading.document import Document, parse
+from tokensense_otel.service.loading.problems import Problems, describe
+from tokensense_otel.service.loading.references import References
+
+DEFAULT_FILE = Path("tokensense.yaml")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Checked settings, and the resolved mapping that they were made of.
+
+    A supervisor hands `raw` to its parts through a pipe, so that all run on what was checked although the file may
+    change meanwhile. It holds secrets in plain text: it is never printed and never written to disk.
+    """
+
+    settings: Settings
+    raw: dict[str, Any]
+    base_dir: Path
+    """The folder that relative paths of secrets and exporters start from."""
+
+    def __repr__(self) -> str:
+        return f"Loaded({self.settings!r})"
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of `load`, for those who need nothing else."""
+    return load(path, environ).settings
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
+    """Settings from `path`, else from `./tokensense.yaml` where it exists, else from defaults and the environment.
+
+    Raises:
+        ConfigError: with one line for each problem: place, key, what is wrong and what to write.
+    """
+    document, base_dir = _read(path)
+    problems = Problems()
+    References(document, environ, base_dir, problems).resolve(Settings)
+    overrides.apply(document, Settings, environ, problems)
+    settings = _check(document, base_dir, problems)
+    return Loaded(settings, document.data, base_dir)
+
+
+def restore(raw: dict[str, Any], base_dir: Path) -> Loaded:
+    """Settings that a supervisor has checked before."""
+    return Loaded(Settings.model_validate(raw), raw, base_dir)
+
+
+def load_rules(path: Path, environ: Mapping[str, str]) -> tuple[RulesConfig, dict[str, ProjectConfig]]:
+    """Rules and projects of a configuration file, or of one that holds just what stands beneath `rules`.
+
+    Raises:
+        ConfigError: as `load` does.
+    """
+    document, base_dir = _read(path)
+    if not set(document.data) & set(Settings.model_fields):
+        places = {("rules", *key): place for key, place in document.places.items()}
+        document = Document(document.name, {"rules": document.data}, places)
+    problems = Problems()
+    References(document, environ, base_dir, problems).resolve(Settings)
+    settings = _validate(document, problems)
+    problems.raise_any()
+    assert settings is not None  # noqa: S101 - otherwise there was a problem
+    return settings.rules, settings.projects
+
+
+def _read(path: Path | None) -> tuple[Document, Path]:
+    if path is None:
+        if not DEFAULT_FILE.is_file():
+            return Document(""), Path.cwd()
+        path = DEFAULT_FILE
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError(f"{path}: the configuration cannot be read ({reason}); write --config FILE") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: the configuration is not UTF-8 text (byte {error.start})") from None
+    except ValueError as error:  # a null byte in the name
+        raise ConfigError(f"--config: {error}") from None
+    return parse(text, str(path)), path.absolute().parent
+
+
+def _check(document: Document, base_dir: Path, problems: Problems) -> Settings:
+    settings = _validate(document, problems)
+    if settings is not None:
+        _check_exporters(settings, document, base_dir, problems)
+    problems.raise_any()
+    assert settings is not None  # noqa: S101 - otherwise there was a problem
+    return settings
+
+
+def _validate(document: Document, problems: Problems) -> Settings | None:
+    try:
+        settings = Settings.model_validate(document.data)
+    except ValidationError as error:
+        describe(error, Settings, document, problems)
+        return None
+    for name, project in settings.projects.items():
+        try:
+            settings.rules.overridden(project.rules)
+        except ValidationError as error:
+            describe(error, RulesConfig, document, problems, ("projects", name, "rules"))
+    return settings
+
+
+def _check_exporters(settings: Settings, document: Document, base_dir: Path, problems: Problems) -> None:
+    """Exporters check their own part, one by one, so that each problem gets its line."""
+    if not settings.exporters:
+        return
+    from tokensense_otel.exporters.registry import load_exporters
+
+    for name, section in settings.exporters.items():
+        try:
+            load_exporters({name: section}, base_dir=base_dir)
+        except ConfigError as error:
+            key, _, text = str(error).partition(": ")
+            path = tuple(key.split("."))
+            if text and path[0] == "exporters":
+                problems.add(document.place(path), path, text)
+            else:
+                problems.add(document.place(("exporters", name)), ("exporters", name), str(error))

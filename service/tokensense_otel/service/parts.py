@@ -1,0 +1,157 @@
+"""Run one part in this process, from its settings to its clean end.
+
+SIGTERM stops it, and so does SIGINT unless a supervisor runs it (a terminal's ctrl-C is the supervisor's to handle).
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tokensense_otel.core.component import Component, system_clock
+from tokensense_otel.service import handshake, places
+from tokensense_otel.service.config import Settings
+from tokensense_otel.service.loader import Loaded
+
+Report = Callable[[Mapping[str, str]], None]
+"""Called once with the real endpoints when the part works."""
+
+_PREDECESSOR_S = 60.0
+"""How long a part under a supervisor waits for one of a killed supervisor that is still finishing its work."""
+
+
+def run_supervised(part: str, ready_fd: int) -> None:
+    """Run a part of `up`: settings from standard input, readiness to `ready_fd`, end with the supervisor."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    loaded = handshake.read_settings(sys.stdin.buffer)
+    handshake.stop_with(sys.stdin.buffer)
+    _run(part, loaded, lambda endpoints: handshake.report_ready(ready_fd, part, endpoints), _PREDECESSOR_S)
+
+
+def run_alone(part: str, loaded: Loaded, report: Report) -> None:
+    """Run a part by itself.
+
+    Raises:
+        ConfigError: when it cannot be started here.
+    """
+    _run(part, loaded, report, 0.0)
+
+
+def _run(part: str, loaded: Loaded, report: Report, wait_s: float) -> None:
+    settings = loaded.settings
+    places.make_dirs(settings.data_dir)
+    # Before anything counts: the processes share a folder of metrics, which the API adds up.
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(places.metrics_dir(settings.data_dir)))
+    from tokensense_otel.core.events import configure_logging
+
+    configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
+    with places.only_one(settings.data_dir, part, wait_s=wait_s):
+        _RUNNERS[part](loaded, report)
+
+
+def _receiver(loaded: Loaded, report: Report) -> None:
+    from tokensense_otel.receiver.log.embedded import EmbeddedLog
+    from tokensense_otel.receiver.server import Receiver
+
+    settings = loaded.settings
+    log = EmbeddedLog(settings.log, places.log_dir(settings.data_dir))
+    receiver = Receiver(settings.receiver, log.writer(), system_clock)
+    _serve(receiver, lambda: report(receiver.endpoints._asdict()))
+
+
+def _dataflow(loaded: Loaded, report: Report) -> None:
+    from tokensense_otel.dataflow.process import run_dataflow
+    from tokensense_otel.receiver.log.embedded import EmbeddedLog
+    from tokensense_otel.store.database import open_database
+
+    settings = loaded.settings
+    stop = threading.Event()
+    _on_stop(lambda *_: stop.set())
+    engine = open_database(settings.store.url, data_dir=settings.data_dir)
+    run_dataflow(
+        settings.dataflow,
+        rules=settings.rule_set,
+        normalise=settings.normalise,
+        log=EmbeddedLog(settings.log, places.log_dir(settings.data_dir)).reader(),
+        engine=engine,
+        data_dir=settings.data_dir,
+        stop=stop,
+        ready=lambda: report({}),
+    )
+    engine.dispose()
+
+
+def _exporters(loaded: Loaded, report: Report) -> None:
+    from tokensense_otel.exporters.process import Exporters
+    from tokensense_otel.exporters.registry import load_exporters
+    from tokensense_otel.store.database import open_database
+
+    settings = loaded.settings
+    engine = open_database(settings.store.url, data_dir=settings.data_dir)
+    named = load_exporters(settings.exporters, base_dir=loaded.base_dir)
+    _serve(Exporters(named, engine, system_clock), lambda: report({}))
+    engine.dispose()
+
+
+def _api(loaded: Loaded, report: Report) -> None:
+    from tokensense_otel.service.api.app import Sources, make_app, store_check
+    from tokensense_otel.service.api.server import ApiServer
+    from tokensense_otel.store.database import open_database
+
+    settings = loaded.settings
+    engine = open_database(settings.store.url, data_dir=settings.data_dir)
+    checks = {"store": store_check(engine), **_log_checks(settings)}
+    app = make_app(Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir)))
+    server = ApiServer(settings.api, app)
+    _serve(server, lambda: report({"api": server.endpoint}))
+    engine.dispose()
+
+
+def _log_checks(settings: Settings) -> dict[str, Callable[[], str]]:
+    from tokensense_otel.receiver.log.embedded import EmbeddedLog
+
+    folder = places.log_dir(settings.data_dir)
+    reader = EmbeddedLog(settings.log, folder).reader()
+
+    def writable() -> str:
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"{folder} is not writable")
+        return "ok"
+
+    return {"log": writable, "backlog": lambda: f"{reader.backlog_bytes()} bytes"}
+
+
+def _serve(component: Component, ready: Callable[[], None]) -> None:
+    """Start a component, say so, and stop it when the process is asked to end."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        _on_stop(lambda *_: loop.call_soon_threadsafe(stop.set))
+        await component.start()
+        try:
+            ready()
+            await stop.wait()
+        finally:
+            await component.stop()
+
+    import uvloop
+
+    uvloop.run(main())
+
+
+def _on_stop(handler: Callable[..., Any]) -> None:
+    signal.signal(signal.SIGTERM, handler)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handler)
+
+
+_RUNNERS: dict[str, Callable[[Loaded, Report], None]] = {
+    "receiver": _receiver,
+    "dataflow": _dataflow,
+    "exporters": _exporters,
+    "api": _api,
+}

@@ -1,0 +1,180 @@
+"""Recordings on disk → entries as the receiver would have put them on the log.
+
+    *.pb      one protobuf `Export…ServiceRequest`; the signal from the name (`0001.traces.pb`), else tried
+    *.json    one OTLP/JSON request
+    *.jsonl   a request a line: what the Collector's file exporter writes
+    …gz, …zst the same, compressed
+
+What cannot be read is named and passed over; everything else is read. A line or file is a unit: it counts whole or
+not at all.
+"""
+
+import gzip
+import importlib
+import io
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from tokensense_otel.core.call import DEFAULT_TENANT
+from tokensense_otel.core.errors import TokenSenseError
+from tokensense_otel.receiver.log.entry import Entry, Signal
+from tokensense_otel.receiver.otlp.json import decode_json
+from tokensense_otel.receiver.otlp.protobuf import decode_protobuf
+from tokensense_otel.receiver.otlp.signals import PROTOCOLS
+from tokensense_otel.receiver.otlp.validate import validate
+
+FORMATS = (".pb", ".json", ".jsonl")
+COMPRESSIONS = (".gz", ".zst")
+_ZSTD_MODULES = ("compression.zstd", "backports.zstd")
+
+
+class Unreadable(TokenSenseError):
+    """A file, or a line of one, that holds no recording; the message says why."""
+
+
+@dataclass
+class Reader:
+    """Reads entries from paths. `on_refused` is told each thing that was passed over: where, and why."""
+
+    on_refused: Callable[[str, str], None]
+    read: int = field(default=0, init=False)
+    """Requests read."""
+    rejected: int = field(default=0, init=False)
+    """Files and lines passed over."""
+
+    def entries(self, paths: Iterable[Path]) -> Iterator[Entry]:
+        """The entries of files, and of the recordings in folders, in the order of their names."""
+        for path in paths:
+            for file in self._files(path):
+                yield from self._file(file)
+
+    def _files(self, path: Path) -> list[Path]:
+        if not path.is_dir():
+            return [path]
+        files = sorted(file for file in path.rglob("*") if file.is_file() and _formats(file)[0])
+        if not files:
+            self.refuse(str(path), f"the folder holds no {', '.join(FORMATS)} files")
+        return files
+
+    def _file(self, path: Path) -> Iterator[Entry]:
+        kind, compression = _formats(path)
+        try:
+            if not kind:
+                raise Unreadable(
+                    f"the name says no format; it has to end in {', '.join(FORMATS)}, or in those with .gz"
+                )
+            with _open(path, compression) as stream:
+                if kind == ".jsonl":
+                    yield from self._lines(path, stream)
+                else:
+                    request = _protobuf if kind == ".pb" else _json
+                    entry = request(stream.read(), path.name)
+                    self.read += 1
+                    yield entry
+        except OSError as error:
+            self.refuse(str(path), error.strerror or str(error))
+        except (EOFError, zlib.error) as error:
+            self.refuse(str(path), f"the compressed data is damaged: {error}")
+        except TokenSenseError as error:
+            self.refuse(str(path), str(error))
+
+    def _lines(self, path: Path, stream: IO[bytes]) -> Iterator[Entry]:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                entry = _json(line, path.name)
+            except TokenSenseError as error:
+                self.refuse(f"{path}:{number}", str(error))
+                continue
+            self.read += 1
+            yield entry
+
+    def refuse(self, where: str, why: str) -> None:
+        """Pass something over."""
+        self.rejected += 1
+        self.on_refused(where, why)
+
+
+def _formats(path: Path) -> tuple[str, str]:
+    """(`.pb`, `.json`, `.jsonl` or nothing, compression or nothing) of a file name."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compression = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSIONS else ""
+    kind = suffixes[-1] if suffixes and suffixes[-1] in FORMATS else ""
+    return kind, compression
+
+
+def _open(path: Path, compression: str) -> IO[bytes]:
+    if compression == ".gz":
+        return io.BufferedReader(gzip.GzipFile(path))
+    if compression == ".zst":
+        return io.BytesIO(_unzstd(path.read_bytes()))
+    return path.open("rb")
+
+
+def _unzstd(body: bytes) -> bytes:
+    for name in _ZSTD_MODULES:
+        try:
+            zstd: Any = importlib.import_module(name)
+        except ImportError:
+            continue
+        try:
+            plain: bytes = zstd.decompress(body)
+        except zstd.ZstdError as error:
+            raise Unreadable(f"the compressed data is damaged: {error}") from None
+        return plain
+    raise Unreadable("reading .zst needs a package that is not there; run `pip install backports.zstd`, or unpack it")
+
+
+def _json(body: bytes, name: str) -> Entry:
+    """A request in OTLP/JSON; its one top-level key says which signal it is."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(f"this is not JSON: {error}") from None
+    keys = document if isinstance(document, dict) else {}
+    signals = [
+        signal
+        for signal, protocol in PROTOCOLS.items()
+        if protocol.json_key in keys or _snake(protocol.json_key) in keys
+    ]
+    if not signals:
+        signals = [signal for signal in Signal if keys == {} and f".{signal.value}." in name and document == {}]
+    if len(signals) != 1:
+        wanted = ", ".join(protocol.json_key for protocol in PROTOCOLS.values())
+        raise Unreadable(f"this is no OTLP request; its key has to be one of {wanted}")
+    return _entry(signals[0], decode_json(signals[0], body).SerializeToString())
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def _protobuf(body: bytes, name: str) -> Entry:
+    named = [signal for signal in Signal if f".{signal.value}." in f".{name}"]
+    if named:
+        decode_protobuf(named[0], body)
+        return _entry(named[0], body)
+    for signal in Signal:
+        if _is_request(signal, body):
+            return _entry(signal, body)
+    raise Unreadable("this is no OTLP request of any signal; name it such as 0001.traces.pb if it is one")
+
+
+def _is_request(signal: Signal, body: bytes) -> bool:
+    """Whether the bytes are a sound request of this signal: a parser takes one signal for another."""
+    try:
+        found = validate(decode_protobuf(signal, body))
+    except TokenSenseError:
+        return False
+    return found.kept > 0 and not found.rejected
+
+
+def _entry(signal: Signal, body: bytes) -> Entry:
+    # Recordings have no time of reception; the runner goes by the times within.
+    return Entry(signal, DEFAULT_TENANT, "", 0, body)

@@ -1,0 +1,101 @@
+"""`tokensense up`: everything on this machine, under one supervisor."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tokensense_otel.core.component import system_clock
+from tokensense_otel.core.insight import rfc3339
+from tokensense_otel.service import places
+from tokensense_otel.service.loader import Loaded
+from tokensense_otel.service.supervisor import PARTS, State, Supervisor
+
+Ready = Callable[[dict[str, str]], None]
+"""Called once, with the real endpoints by name, when every part works."""
+
+
+def run_up(loaded: Loaded, ready: Ready, *, stdout_is_ours: bool) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. `stdout_is_ours` keeps what parts print off standard output.
+
+    Raises:
+        ConfigError: when another `up` runs on the same data folder, or the store cannot be opened.
+    """
+    from tokensense_otel.core.events import configure_logging
+
+    settings = loaded.settings
+    configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
+    places.make_dirs(settings.data_dir)
+    with places.only_one(settings.data_dir, "up"):
+        _clean_metrics(settings.data_dir)
+        _create_store(loaded)
+        with _file_of_what_runs(loaded) as changed:
+            return asyncio.run(_supervise(loaded, changed, ready, sys.stderr.fileno() if stdout_is_ours else None))
+
+
+async def _supervise(
+    loaded: Loaded, changed: Callable[[State], None], ready: Ready, children_stdout: int | None
+) -> int:
+    announced = False
+
+    def on_change(state: State) -> None:
+        nonlocal announced
+        changed(state)
+        if not announced and len(state.ready) == len(PARTS):
+            announced = True
+            ready({name: state.endpoints[name] for name in ("grpc", "http", "api")})
+
+    metrics = places.metrics_dir(loaded.settings.data_dir)
+    supervisor = Supervisor(
+        loaded,
+        environ=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(metrics), "PYTHONUNBUFFERED": "1"},
+        changed=on_change,
+        ended=lambda pid: _forget_levels(metrics, pid),
+        children_stdout=children_stdout,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, supervisor.stop)
+    return await supervisor.run()
+
+
+def _create_store(loaded: Loaded) -> None:
+    """Make the store before several parts open it at once."""
+    from tokensense_otel.store import outbox  # noqa: F401 - brings its tables
+    from tokensense_otel.store.database import open_database
+
+    open_database(loaded.settings.store.url, data_dir=loaded.settings.data_dir).dispose()
+
+
+def _clean_metrics(data_dir: Path) -> None:
+    for file in places.metrics_dir(data_dir).glob("*.db"):
+        file.unlink(missing_ok=True)
+
+
+def _forget_levels(metrics: Path, pid: int) -> None:
+    """Counters of a process that ended stay in the sum; what it had right now does not."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(pid, str(metrics))  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def _file_of_what_runs(loaded: Loaded) -> Iterator[Callable[[State], None]]:
+    """Keeps `run/up.json` true while this runs, for `doctor` and for scripts."""
+    path = places.up_file(loaded.settings.data_dir)
+    started = rfc3339(system_clock())
+
+    def write(state: State) -> None:
+        body = {"pid": os.getpid(), "started_at": started, "endpoints": state.endpoints, "parts": state.pids}
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(body), encoding="utf-8")
+        temporary.replace(path)
+
+    try:
+        yield write
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,134 @@
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tokensense_otel.receiver.log.entry import Entry, Signal
+from tokensense_otel.service.replay.read import Reader
+
+TRACES_JSON = {
+    "resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "chat"}]}]}]
+}
+
+
+def traces() -> bytes:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = bytes.fromhex("ab" * 16), bytes.fromhex("cd" * 8), "chat"
+    return request.SerializeToString()
+
+
+def metrics() -> bytes:
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="faas.mem_usage")
+    metric.gauge.data_points.add(time_unix_nano=1, as_int=5)
+    return request.SerializeToString()
+
+
+def logs() -> bytes:
+    request = ExportLogsServiceRequest()
+    request.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=1, severity_text="INFO")
+    return request.SerializeToString()
+
+
+class Refused(list[tuple[str, str]]):
+    def __call__(self, where: str, why: str) -> None:
+        self.append((where, why))
+
+
+def read(*paths: Path) -> tuple[list[Entry], Reader, Refused]:
+    refused = Refused()
+    reader = Reader(refused)
+    return list(reader.entries(paths)), reader, refused
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("0001.traces.pb", traces),
+        ("traces.pb", traces),
+        ("dump.pb", traces),
+        ("0001.metrics.pb", metrics),
+        ("dump.pb", metrics),
+        ("0001.logs.pb", logs),
+        ("dump.pb", logs),
+        ("0001.traces.pb.gz", lambda: gzip.compress(traces())),
+        ("DUMP.PB.GZ", lambda: gzip.compress(metrics())),
+    ],
+)
+def test_a_protobuf_request_is_read_whatever_its_signal(tmp_path: Path, name: str, make: Callable[[], bytes]) -> None:
+    """`*.pb` is one request; the signal is in the name, or else found out from the bytes; `.gz` is unpacked."""
+    (tmp_path / name).write_bytes(make())
+    entries, reader, refused = read(tmp_path / name)
+    body = gzip.decompress(make()) if name.lower().endswith(".gz") else make()
+    signal = {traces(): Signal.TRACES, metrics(): Signal.METRICS, logs(): Signal.LOGS}[body]
+    assert entries == [Entry(signal, "default", "", 0, body)]
+    assert (reader.read, refused) == (1, [])
+
+
+def test_a_json_request_becomes_the_same_entry(tmp_path: Path) -> None:
+    """`*.json` is one OTLP/JSON request and gives the entry that its protobuf twin gives."""
+    (tmp_path / "request.json").write_text(json.dumps(TRACES_JSON))
+    entries, _, _ = read(tmp_path / "request.json")
+    assert entries == [Entry(Signal.TRACES, "default", "", 0, traces())]
+
+
+def test_each_line_of_the_collector_s_file_is_a_request(tmp_path: Path) -> None:
+    """`*.jsonl` holds a request a line, signals mixed; a broken line is named with its number and the rest is read."""
+    metrics_line = json.dumps({"resourceMetrics": [{"scopeMetrics": []}]})
+    lines = [json.dumps(TRACES_JSON), "", "{broken", metrics_line, json.dumps({"other": 1}), json.dumps(TRACES_JSON)]
+    (tmp_path / "collector.jsonl").write_text("\n".join(lines))
+    entries, reader, refused = read(tmp_path / "collector.jsonl")
+    assert [entry.signal for entry in entries] == [Signal.TRACES, Signal.METRICS, Signal.TRACES]
+    assert (reader.read, reader.rejected) == (3, 2)
+    assert [where for where, _ in refused] == [f"{tmp_path}/collector.jsonl:3", f"{tmp_path}/collector.jsonl:5"]
+    assert refused[1][1].startswith("this is no OTLP request; its key has to be one of resourceSpans")
+
+
+def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
+    """Files of a folder, and of folders in it, come in name order; other files are left alone."""
+    (tmp_path / "b.metrics.pb").write_bytes(metrics())
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "2.logs.pb").write_bytes(logs())
+    (tmp_path / "a" / "1.traces.pb").write_bytes(traces())
+    (tmp_path / "notes.txt").write_text("not a recording")
+    entries, reader, _ = read(tmp_path)
+    assert [entry.signal for entry in entries] == [Signal.TRACES, Signal.LOGS, Signal.METRICS]
+    assert reader.rejected == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("x.pb", b"\xff\xff\xff", "this is no OTLP request of any signal"),
+        ("x.pb", b"", "this is no OTLP request of any signal"),
+        ("x.traces.pb", b"\xff\xff\xff", "the body is not a protobuf ExportTraceServiceRequest"),
+        ("x.json", b"[1]", "this is no OTLP request"),
+        ("x.json", b'{"resourceSpans": 5}', "resourceSpans"),
+        ("x.json", b'{"resourceSpans": [], "resourceLogs": []}', "this is no OTLP request"),
+        ("x.json.gz", b"not gzip", "Not a gzipped file"),
+        ("x.json.gz", gzip.compress(b'{"resourceSpans": []}')[:-6], "the compressed data is damaged"),
+        ("x.txt", b"hello", "the name says no format"),
+        ("x.json.zst", b"(\xb5/\xfd\x04", "zst"),
+    ],
+)
+def test_what_cannot_be_read_is_named_and_passed_over(tmp_path: Path, name: str, content: bytes, why: str) -> None:
+    """A file that is no recording is counted and named with the reason; the next one is read all the same."""
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "z.traces.pb").write_bytes(traces())
+    entries, reader, refused = read(tmp_path / name, tmp_path / "z.traces.pb")
+    assert (len(entries), reader.rejected) == (1, 1)
+    assert refused[0][0] == str(tmp_path / name)
+    assert why in refused[0][1]
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    """A folder without recordings is told, so that a wrong path does not look like no traffic."""
+    _, reader, refused = read(tmp_path)
+    assert (reader.read, reader.rejected) == (0, 1)
+    assert refused == [(str(tmp_path), "the folder holds no .pb, .json, .jsonl files")]
