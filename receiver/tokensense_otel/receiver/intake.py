@@ -37,7 +37,7 @@ class Delivery(NamedTuple):
 
 
 class Intake:
-    """Accepts requests into the log. `clock` stamps them (Unix ns)."""
+    """Accepts requests into the log once it is open. `clock` stamps them (Unix ns)."""
 
     def __init__(self, config: ReceiverConfig, writer: LogWriter, clock: Clock) -> None:
         self.max_request_bytes = config.max_request_bytes
@@ -46,11 +46,15 @@ class Intake:
         self._keyring = Keyring(config.auth)
         self._writer = writer
         self._clock = clock
-        self._closed = False
+        self._closed = True
 
     def identify(self, headers: Mapping[str, str]) -> Identity:
         """Raises: Unauthenticated."""
         return self._keyring.identify(headers)
+
+    def open(self) -> None:
+        """Take requests, at first and again after `close`."""
+        self._closed = False
 
     def close(self) -> None:
         """Refuse what comes from now on; senders keep it and try again."""

@@ -42,6 +42,7 @@ class Receiver:
         """Raises: ConfigError: a port is taken, or the log cannot be opened."""
         try:
             await self._writer.start()
+            self._intake.open()
             await self._grpc.start()
             await self._http.start()
         except BaseException:

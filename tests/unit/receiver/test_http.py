@@ -1,0 +1,376 @@
+"""OTLP over HTTP, over real sockets."""
+
+import asyncio
+import gzip
+import json
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx2
+import pytest
+from google.rpc import status_pb2
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from tests.support.otlp_json import to_otlp_json
+from tests.support.otlp_requests import sound_span, trace_request
+from tests.support.receiving import NOW, MemoryLog, running
+from tokensense_otel.core.errors import Permanent, Retryable, Throttled
+from tokensense_otel.receiver.log.entry import Entry, Signal
+from tokensense_otel.receiver.server import Receiver
+
+REQUEST = trace_request([sound_span(1), sound_span(2)])
+PROTOBUF = REQUEST.SerializeToString()
+JSON = to_otlp_json(REQUEST)
+ENTRY = Entry(Signal.TRACES, "default", "", NOW, PROTOBUF)
+PROTOBUF_TYPE, JSON_TYPE = "application/x-protobuf", "application/json"
+
+Story = Callable[[httpx2.AsyncClient, Receiver], Awaitable[None]]
+
+
+def served(log: MemoryLog, story: Story, **settings: Any) -> None:
+    async def run() -> None:
+        async with running(log, **settings) as receiver, httpx2.AsyncClient(trust_env=False) as client:
+            client.base_url = httpx2.URL(f"http://{receiver.endpoints.http}")
+            await story(client, receiver)
+
+    asyncio.run(run())
+
+
+def answers(
+    log: MemoryLog,
+    body: bytes = PROTOBUF,
+    *,
+    method: str = "POST",
+    path: str = "/v1/traces",
+    content_type: str | None = PROTOBUF_TYPE,
+    headers: dict[str, str] | None = None,
+    **settings: Any,
+) -> httpx2.Response:
+    """The answer to one request."""
+    found: list[httpx2.Response] = []
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        sent = {**({"content-type": content_type} if content_type else {}), **(headers or {})}
+        found.append(await client.request(method, path, content=body, headers=sent))
+
+    served(log, story, **settings)
+    return found[0]
+
+
+def status_of(answer: httpx2.Response) -> status_pb2.Status:
+    """The Status that the body must be, in the format that its content type says."""
+    if answer.headers["content-type"] == PROTOBUF_TYPE:
+        return status_pb2.Status.FromString(answer.content)
+    assert answer.headers["content-type"] == JSON_TYPE
+    document = json.loads(answer.content)
+    return status_pb2.Status(code=document["code"], message=document["message"])
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "headers", "answer_type", "answer_body"),
+    [
+        (PROTOBUF_TYPE, PROTOBUF, {}, PROTOBUF_TYPE, b""),
+        ("Application/X-Protobuf", PROTOBUF, {}, PROTOBUF_TYPE, b""),
+        (PROTOBUF_TYPE, gzip.compress(PROTOBUF), {"content-encoding": "gzip"}, PROTOBUF_TYPE, b""),
+        (PROTOBUF_TYPE, zlib.compress(PROTOBUF), {"content-encoding": "deflate"}, PROTOBUF_TYPE, b""),
+        (PROTOBUF_TYPE, PROTOBUF, {"content-encoding": "identity"}, PROTOBUF_TYPE, b""),
+        (JSON_TYPE, JSON, {}, JSON_TYPE, b"{}"),
+        ("application/json; charset=utf-8", JSON, {}, JSON_TYPE, b"{}"),
+        ("APPLICATION/JSON", JSON, {}, JSON_TYPE, b"{}"),
+        (JSON_TYPE, gzip.compress(JSON), {"content-encoding": "gzip"}, JSON_TYPE, b"{}"),
+    ],
+)
+def test_a_request_is_on_the_log_when_it_is_answered(
+    content_type: str, body: bytes, headers: dict[str, str], answer_type: str, answer_body: bytes
+) -> None:
+    """OTLP checklist 32, 34–37, 41, 43, 44, 65, 72, 75: each content type and encoding; the log holds protobuf."""
+    log = MemoryLog()
+
+    answer = answers(log, body, content_type=content_type, headers=headers)
+
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, answer_type, answer_body)
+    assert log.entries == [ENTRY]
+
+
+@pytest.mark.parametrize("content_type", [PROTOBUF_TYPE, JSON_TYPE])
+@pytest.mark.parametrize("signal", list(Signal))
+def test_an_empty_request_is_a_success(signal: Signal, content_type: str) -> None:
+    """OTLP checklist 3, 31, 45: every path takes a request that holds nothing, and keeps nothing."""
+    log = MemoryLog()
+    body = b"{}" if content_type == JSON_TYPE else b""
+
+    answer = answers(log, body, path=f"/v1/{signal}", content_type=content_type)
+
+    assert (answer.status_code, answer.content) == (200, body)
+    assert log.entries == []
+
+
+@pytest.mark.parametrize("content_type", [PROTOBUF_TYPE, JSON_TYPE])
+def test_bad_items_are_a_partial_success(content_type: str) -> None:
+    """OTLP checklist 24, 46, 47, 63, 82: the good span is kept, the bad one counted, in the request's format."""
+    bad = sound_span(2)
+    bad.span_id = b"short"
+    request = trace_request([sound_span(1), bad])
+    body = to_otlp_json(request) if content_type == JSON_TYPE else request.SerializeToString()
+    log = MemoryLog()
+
+    answer = answers(log, body, content_type=content_type)
+
+    assert answer.status_code == 200
+    if content_type == JSON_TYPE:
+        partial = json.loads(answer.content)["partialSuccess"]
+        assert partial["rejectedSpans"] == "1"
+        assert "span_id" in partial["errorMessage"]
+    else:
+        message = ExportTraceServiceResponse.FromString(answer.content)
+        assert message.partial_success.rejected_spans == 1
+        assert "span_id" in message.partial_success.error_message
+    (entry,) = log.entries
+    assert entry.body == trace_request([sound_span(1)]).SerializeToString()
+
+
+@pytest.mark.parametrize("content_type", [PROTOBUF_TYPE, JSON_TYPE])
+@pytest.mark.parametrize(
+    ("error", "http_status", "code", "retry_after"),
+    [
+        (Retryable("the disk is slow", delay_s=1.2), 503, 14, "2"),
+        (Throttled("slow down", delay_s=1), 429, 8, "1"),
+        (Permanent("never"), 400, 3, None),
+        (ValueError("a bug"), 503, 14, "1"),
+    ],
+)
+def test_failures_are_told_in_the_requests_format(
+    error: Exception, http_status: int, code: int, retry_after: str | None, content_type: str
+) -> None:
+    """OTLP checklist 36, 49, 50, 52, 54, 66, 69, 71: a Status body, and Retry-After only where a retry helps."""
+    body = JSON if content_type == JSON_TYPE else PROTOBUF
+    log = MemoryLog(error)
+
+    answer = answers(log, body, content_type=content_type)
+
+    assert (answer.status_code, answer.headers.get("retry-after")) == (http_status, retry_after)
+    assert answer.headers["content-type"] == content_type
+    assert status_of(answer).code == code
+    assert log.entries == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "http_status", "answer_type", "says"),
+    [
+        ({"content_type": None}, 415, JSON_TYPE, "application/x-protobuf or application/json"),
+        ({"content_type": "text/plain"}, 415, JSON_TYPE, "application/x-protobuf or application/json"),
+        ({"headers": {"content-encoding": "zstd"}}, 415, PROTOBUF_TYPE, "use gzip, deflate, identity"),
+        ({"method": "GET"}, 405, PROTOBUF_TYPE, "use POST"),
+        ({"method": "PATCH", "content_type": JSON_TYPE}, 405, JSON_TYPE, "use POST"),
+        ({"path": "/v1/profiles"}, 404, PROTOBUF_TYPE, "/v1/traces"),
+        ({"path": "/v1/traces/"}, 404, PROTOBUF_TYPE, "/v1/traces"),
+        ({"path": "/", "content_type": JSON_TYPE}, 404, JSON_TYPE, "/v1/traces"),
+        ({"body": b"1234", "content_type": JSON_TYPE}, 400, JSON_TYPE, "not a JSON object"),
+        ({"body": b"\xff\xff"}, 400, PROTOBUF_TYPE, "not a protobuf ExportTraceServiceRequest"),
+        ({"headers": {"content-encoding": "gzip"}}, 400, PROTOBUF_TYPE, "not valid gzip"),
+        (
+            {"body": JSON, "content_type": JSON_TYPE, "headers": {"content-encoding": "gzip"}},
+            400,
+            JSON_TYPE,
+            "not valid",
+        ),
+        ({"path": "/v1/metrics"}, 400, PROTOBUF_TYPE, "the body holds traces, not metrics"),
+        ({"path": "/v1/logs"}, 400, PROTOBUF_TYPE, "the body holds traces, not logs"),
+    ],
+)
+def test_what_is_wrong_is_said(request_: dict[str, Any], http_status: int, answer_type: str, says: str) -> None:
+    """OTLP checklist 50, 53, 55, 73, 75, 82, 83: a Status body with every refusal, and never a redirect."""
+    log = MemoryLog()
+
+    answer = answers(log, **request_)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (http_status, answer_type)
+    assert says in status_of(answer).message
+    assert log.entries == []
+
+
+def test_refusals_name_what_is_taken() -> None:
+    """OTLP checklist 55: 405 carries Allow and 415 Accept-Encoding, as HTTP wants."""
+    assert answers(MemoryLog(), method="GET").headers["allow"] == "POST"
+    assert (
+        answers(MemoryLog(), headers={"content-encoding": "br"}).headers["accept-encoding"] == "gzip, deflate, identity"
+    )
+
+
+def test_the_size_limit_holds_exactly() -> None:
+    """OTLP checklist 12, 39, 40: a body of max_request_bytes is taken, one byte less makes it 413."""
+    size = len(PROTOBUF)
+    assert answers(MemoryLog(), max_request_bytes=size).status_code == 200
+
+    log = MemoryLog()
+    answer = answers(log, max_request_bytes=size - 1)
+
+    assert (answer.status_code, status_of(answer).code) == (413, 8)
+    assert "retry-after" not in answer.headers
+    assert log.entries == []
+
+
+def test_the_size_limit_holds_after_decompression() -> None:
+    """OTLP checklist 39, 40, 76: what is small on the wire and large inside is 413."""
+    bomb = gzip.compress(bytes(1_000_000))
+    assert len(bomb) < 10_000
+
+    answer = answers(MemoryLog(), bomb, headers={"content-encoding": "gzip"}, max_request_bytes=10_000)
+
+    assert answer.status_code == 413
+
+
+def chunked(body: bytes, size: int) -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
+        for at in range(0, len(body), size):
+            yield body[at : at + size]
+
+    return chunks()
+
+
+def test_chunked_bodies_are_taken_and_counted_as_they_come() -> None:
+    """OTLP checklist 77: the JS exporter announces no length; the limit holds all the same."""
+    log = MemoryLog()
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        headers = {"content-type": PROTOBUF_TYPE}
+        taken = await client.post("/v1/traces", content=chunked(PROTOBUF, 7), headers=headers)
+        assert (taken.status_code, taken.request.headers.get("transfer-encoding")) == (200, "chunked")
+        refused = await client.post("/v1/traces", content=chunked(bytes(20_000), 1000), headers=headers)
+        assert refused.status_code == 413
+
+    served(log, story, max_request_bytes=10_000)
+    assert log.entries == [ENTRY]
+
+
+def test_a_connection_is_kept_for_the_next_request() -> None:
+    """OTLP checklist 56: many requests, refused ones among them, go over one connection."""
+    log = MemoryLog()
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        reader, writer = await asyncio.open_connection(*receiver.endpoints.http.split(":"))
+        head = f"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: {len(PROTOBUF)}\r\ncontent-type: "
+        for content_type, expected in ((PROTOBUF_TYPE, b"200"), ("text/plain", b"415"), (PROTOBUF_TYPE, b"200")):
+            writer.write(head.encode() + content_type.encode() + b"\r\n\r\n" + PROTOBUF)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.split()[1] == expected
+            length = int(answer.lower().split(b"content-length: ")[1].split()[0])
+            await reader.readexactly(length)
+        writer.close()
+        await writer.wait_closed()
+
+    served(log, story)
+    assert log.entries == [ENTRY, ENTRY]
+
+
+def test_keys_decide_before_the_body_is_read() -> None:
+    """OTLP checklist 93, 94: 401 with a Status comes without a byte of the body having been sent."""
+    keys = {"required": True, "keys": [{"name": "a", "tenant": "acme", "project": "web", "key": "k"}]}
+    log = MemoryLog()
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        reader, writer = await asyncio.open_connection(*receiver.endpoints.http.split(":"))
+        writer.write(
+            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\ncontent-type: application/json\r\n\r\n"
+        )
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.split()[1] == b"401"
+        assert b"www-authenticate: Bearer" in answer
+        writer.close()
+        await writer.wait_closed()
+        headers = {"content-type": PROTOBUF_TYPE, "TS-API-Key": "k"}
+        assert (await client.post("/v1/traces", content=PROTOBUF, headers=headers)).status_code == 200
+
+    served(log, story, auth=keys)
+    assert log.entries == [Entry(Signal.TRACES, "acme", "web", NOW, PROTOBUF)]
+
+
+def test_beyond_the_bytes_in_flight_senders_come_back_later() -> None:
+    """OTLP checklist 28, 54, 87: over the budget is 503 with a short delay, at once; then there is room again."""
+    log = MemoryLog()
+    size = len(PROTOBUF)
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        headers = {"content-type": PROTOBUF_TYPE}
+        log.gate = asyncio.Event()
+        first = asyncio.create_task(client.post("/v1/traces", content=PROTOBUF, headers=headers))
+        await log.waiting.wait()
+        refused = await client.post("/v1/traces", content=PROTOBUF, headers=headers)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        log.gate.set()
+        assert (await first).status_code == 200
+        assert (await client.post("/v1/traces", content=PROTOBUF, headers=headers)).status_code == 200
+
+    served(log, story, max_request_bytes=size, max_in_flight_bytes=2 * size - 1)
+    assert len(log.entries) == 2
+
+
+def test_a_log_that_hangs_holds_nobody() -> None:
+    """OTLP checklist 84: a request waits for the log no longer than append_timeout_s, then its sender keeps it."""
+    log = MemoryLog()
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        log.gate = asyncio.Event()
+        answer = await client.post("/v1/traces", content=PROTOBUF, headers={"content-type": PROTOBUF_TYPE})
+        assert answer.status_code == 503
+        assert "slow" in status_of(answer).message
+
+    served(log, story, append_timeout_s=0.01)
+
+
+def test_a_body_that_never_ends_is_answered() -> None:
+    """A sender that stalls in its body is told to try again, and gives back what it held."""
+    log = MemoryLog()
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        reader, writer = await asyncio.open_connection(*receiver.endpoints.http.split(":"))
+        writer.write(
+            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\ncontent-type: application/json\r\n\r\n{"
+        )
+        assert (await reader.readuntil(b"\r\n")).split()[1] == b"503"
+        writer.close()
+        await writer.wait_closed()
+        answer = await client.post("/v1/traces", content=PROTOBUF, headers={"content-type": PROTOBUF_TYPE})
+        assert answer.status_code == 200
+
+    served(log, story, http={"endpoint": "127.0.0.1:0", "read_timeout_s": 0.05})
+
+
+def test_a_sender_that_hangs_up_harms_nobody() -> None:
+    """A connection closed in the middle of a body keeps nothing and leaves the server in order."""
+    log = MemoryLog()
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        _, writer = await asyncio.open_connection(*receiver.endpoints.http.split(":"))
+        writer.write(
+            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\ncontent-type: application/json\r\n\r\n{"
+        )
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        answer = await client.post("/v1/traces", content=PROTOBUF, headers={"content-type": PROTOBUF_TYPE})
+        assert answer.status_code == 200
+
+    served(log, story)
+    assert log.entries == [ENTRY]
+
+
+@pytest.mark.parametrize(
+    "noise", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST /v1/traces HTTP/9.9\r\n\r\n", b"\0" * 100]
+)
+def test_bytes_that_are_no_http_are_survived(noise: bytes) -> None:
+    """OTLP checklist 102: noise on the port is answered or hung up on, and the next sender is served."""
+    log = MemoryLog()
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        reader, writer = await asyncio.open_connection(*receiver.endpoints.http.split(":"))
+        writer.write(noise)
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        answer = await client.post("/v1/traces", content=PROTOBUF, headers={"content-type": PROTOBUF_TYPE})
+        assert answer.status_code == 200
+
+    served(log, story)
