@@ -91,10 +91,7 @@ class Schedule(msgspec.Struct, frozen=True):
 
 def band(bands: tuple[tuple[int, Rates], ...], input_tokens: int) -> Rates:
     """The rates for a call with so many input tokens, cached ones included."""
-    for above, rates in bands:
-        if input_tokens > above:
-            return rates
-    return bands[-1][1]
+    return next((rates for above, rates in bands if input_tokens > above), bands[-1][1])
 
 
 def compile_schedule(provider: str, model: ModelInfo, service_tier: str) -> Schedule:

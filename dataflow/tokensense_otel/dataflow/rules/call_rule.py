@@ -1,0 +1,130 @@
+"""Rules about calls: what a call means to a rule, and the money behind a key.
+
+The saving of a key is the sum, over the calls of its slice in the last 30 days, of what each of them cost less what it
+would have cost, never below zero. So it cannot exceed what the slice did cost, and it is never extrapolated.
+"""
+
+from abc import abstractmethod
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from tokensense_otel.core.call import UNATTRIBUTED, Call, Cost, CostKind
+from tokensense_otel.core.money import usd_text
+from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules.rule import HOUR_NS, Rule, RuleConfig, WindowConfig
+from tokensense_otel.dataflow.rules.series import BUCKETS, MONEY, CallSeries
+from tokensense_otel.dataflow.windows import Rolling
+
+NOT_TEXT: Final = frozenset({"embeddings", "rerank", "moderation", "image", "speech", "transcription"})
+"""Operations whose answer is no text, so that its length says nothing."""
+
+MONTH_HOURS: Final = 30 * 24
+_NO_MONEY: Final = (0, 0, 0, 0)
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """What one call is to a rule. `counts` are in the order of the rule's `fields`.
+
+    `alternative` is what the call would have cost after the fix, `None` where there is no fix to price. A call that is
+    counted without being part of the finding (`matters` is false) brings neither money nor a sample trace.
+    """
+
+    key: tuple[str, ...]
+    counts: tuple[int, ...]
+    alternative: Cost | None = None
+    matters: bool = True
+
+
+ConfigT = TypeVar("ConfigT", bound=RuleConfig)
+WindowT = TypeVar("WindowT", bound=WindowConfig)
+
+
+class CallRule(Rule[ConfigT, CallSeries]):
+    """A rule that counts calls."""
+
+    fields: tuple[str, ...]
+    """Names of what is counted in the window; the first one counts the calls that matter."""
+
+    @abstractmethod
+    def observe(self, call: Call, config: ConfigT, catalogue: Catalogue, /) -> Fact | None:
+        """What the call means to this rule; `None` when it is none of its business."""
+
+    def hours(self, _config: ConfigT, /) -> int | None:
+        """Length of the window whose money may be projected, `None` where none should be."""
+        return None
+
+    def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
+        """Put a call on its key, or take it off. `False` where it is older than the window."""
+        money = _money(call.cost, fact.alternative) if fact.matters else _NO_MONEY
+        series.month.add(time_ns, money, sign)
+        if not series.window.add(time_ns, fact.counts + money, sign):
+            return False
+        if not fact.matters:
+            return True
+        series.sample(time_ns, call.trace_id, sign)
+        if sign > 0:
+            series.provider = call.provider
+            for price in (call.cost.price_id, fact.alternative.price_id if fact.alternative else ""):
+                if price and price not in series.prices:
+                    series.prices = [*series.prices[-3:], price]
+        return True
+
+    def savings(self, series: CallSeries, /) -> int | None:
+        """Nano-dollars that the fix would have saved in the last 30 days, `None` where nothing could be compared."""
+        _, _, compared, saved = series.month.totals
+        return self.share(series, saved) if compared > 0 else None
+
+    def share(self, _series: CallSeries, saved: int, /) -> int:
+        """The part of `saved` that the fix really reaches."""
+        return saved
+
+    def money(self, series: CallSeries, config: ConfigT, catalogue: Catalogue, /) -> dict[str, Any]:
+        """Evidence in dollars. `projected_*` extrapolate the window and say so; all else was really spent."""
+        priced, spend, compared, _ = series.month.totals
+        saved = self.savings(series)
+        evidence: dict[str, Any] = {
+            "spend_30d_usd": usd_text(spend if priced > 0 else None),
+            "alternative_30d_usd": usd_text(spend - saved if saved is not None else None),
+            "priced_calls_30d": priced,
+            "compared_calls_30d": compared,
+        }
+        if hours := self.hours(config):
+            window_priced, window_spend, window_compared, window_saved = series.window.totals[-MONEY:]
+            projected = window_spend * MONTH_HOURS // hours
+            projected_saved = self.share(series, window_saved) * MONTH_HOURS // hours
+            evidence |= {
+                "projected_monthly_spend_usd": usd_text(projected if window_priced > 0 else None),
+                "projected_monthly_savings_usd": usd_text(projected_saved if window_compared > 0 else None),
+            }
+        if priced > 0:
+            evidence |= {"catalogue": catalogue.version, "price_ids": list(series.prices)}
+        return evidence
+
+
+class WindowRule(CallRule[WindowT]):
+    """A rule over a rolling window of hours."""
+
+    def new_series(self, config: WindowT, /) -> CallSeries:
+        return CallSeries(Rolling(config.window_hours * HOUR_NS, BUCKETS, len(self.fields) + MONEY))
+
+    def hours(self, config: WindowT, /) -> int | None:
+        return config.window_hours
+
+
+def _money(cost: Cost, alternative: Cost | None) -> tuple[int, int, int, int]:
+    """Priced, spent, compared, saved: an estimate counts at its low end, its alternative at its high end."""
+    if cost.kind is CostKind.UNKNOWN:
+        return _NO_MONEY
+    if alternative is None or alternative.kind is CostKind.UNKNOWN:
+        return 1, cost.low, 0, 0
+    return 1, cost.low, 1, max(0, cost.low - alternative.high)
+
+
+def team_of(call: Call) -> str:
+    return call.dimensions.team or UNATTRIBUTED
+
+
+def average(total: int, count: int) -> float | None:
+    """For showing only; conditions compare integers."""
+    return round(total / count, 1) if count > 0 else None

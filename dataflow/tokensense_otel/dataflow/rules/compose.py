@@ -1,0 +1,66 @@
+"""From a transition of an episode to the insight that people get."""
+
+from typing import Any
+
+from tokensense_otel.core.insight import Insight, Severity, Status, rfc3339
+from tokensense_otel.core.money import usd_text
+from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules.episodes import Transition
+from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
+from tokensense_otel.dataflow.rules.series import CallSeries, Series
+
+
+def compose(
+    rule: Rule[Any, Any],
+    config: RuleConfig,
+    key: tuple[str, ...],
+    series: Series,
+    transition: Transition,
+    *,
+    time_ns: int,
+    now_ns: int,
+    catalogue: Catalogue,
+) -> Insight:
+    """The insight about `key` = (tenant, project, …parts), judged at `time_ns` and told at `now_ns`."""
+    tenant, project, *parts = key
+    scope = rule.scope_of(tuple(parts), series)
+    words = rule.words(scope, series, config, catalogue)
+    resolved = transition.status is Status.RESOLVED
+    start, end = rule.period(series)
+    options = config.model_dump(mode="json")
+    evidence: dict[str, Any] = {
+        "thresholds": {name: options[name] for name in rule.thresholds},
+        "observed": rule.observed(series),
+        "window": {"from": rfc3339(start), "to": rfc3339(max(start, min(end, time_ns)))},
+        "sample_trace_ids": _traces(series),
+    } | rule.money(series, config, catalogue)
+    return Insight(
+        id=transition.id,
+        episode_id=transition.episode_id,
+        status=transition.status,
+        rule=rule.name,
+        severity=Severity(config.severity),
+        tenant=tenant,
+        project=project,
+        scope=scope,
+        title=words.title,
+        summary=f"Over: the condition has been false for {_span(config.resolve_after_s)}."
+        if resolved
+        else words.summary,
+        evidence=evidence,
+        suggested_fix=words.suggested_fix,
+        estimated_monthly_savings_usd=usd_text(rule.savings(series)),
+        started_at=rfc3339(transition.started_ns),
+        detected_at=rfc3339(max(now_ns, transition.started_ns)),
+        resolved_at=None if transition.resolved_ns is None else rfc3339(transition.resolved_ns),
+    )
+
+
+def _traces(series: Series) -> list[str]:
+    """Newest first, each trace once."""
+    samples = series.samples if isinstance(series, CallSeries) else []
+    return list(dict.fromkeys(trace_id.hex() for _, trace_id in reversed(samples)))
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:g} seconds"

@@ -1,0 +1,49 @@
+"""The rules there are, by name. A new rule is one file and one line here and in `config`."""
+
+from typing import Any, Final
+
+import msgspec
+
+from tokensense_otel.dataflow.rules.cache_waste import CacheWaste
+from tokensense_otel.dataflow.rules.call_rule import CallRule
+from tokensense_otel.dataflow.rules.long_prompts import LongPrompts
+from tokensense_otel.dataflow.rules.model_downgrade import ModelDowngrade
+from tokensense_otel.dataflow.rules.model_misuse import ModelMisuse
+from tokensense_otel.dataflow.rules.ram_over_provision import RamOverProvision
+from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
+from tokensense_otel.dataflow.rules.spike import Spike
+
+CALL_RULES: Final[tuple[CallRule[Any], ...]] = (ModelMisuse(), ModelDowngrade(), LongPrompts(), CacheWaste(), Spike())
+MEMORY_RULES: Final[tuple[RamOverProvision, ...]] = (RamOverProvision(),)
+_ALL: Final[tuple[Rule[Any, Any], ...]] = (*CALL_RULES, *MEMORY_RULES)
+RULES: Final[dict[str, Rule[Any, Any]]] = {rule.name: rule for rule in _ALL}
+
+
+class RuleInfo(msgspec.Struct, frozen=True):
+    """One rule as `tokensense rules list` and `rules show` describe it."""
+
+    name: str
+    description: str
+    scope: tuple[str, ...]
+    thresholds: tuple[str, ...]
+    config_type: type[RuleConfig]
+    defaults: dict[str, Any]
+
+    def option_docs(self) -> dict[str, str]:
+        """What each option means, by name."""
+        return {name: field.description or "" for name, field in self.config_type.model_fields.items()}
+
+
+def rule_infos() -> list[RuleInfo]:
+    """Every rule, in the order in which they are shown."""
+    return [
+        RuleInfo(
+            name=rule.name,
+            description=rule.description,
+            scope=rule.scope,
+            thresholds=rule.thresholds,
+            config_type=rule.config_type,
+            defaults=rule.config_type().model_dump(mode="json"),
+        )
+        for rule in RULES.values()
+    ]
