@@ -171,7 +171,7 @@ def test_bytes_that_are_no_request_are_refused() -> None:
         refused = await refusal(channel, b"\xff\xff")
         assert refused.code() is Code.INVALID_ARGUMENT
         status = status_pb2.Status.FromString(trailers(refused)["grpc-status-details-bin"])
-        assert status.details[0].Is(error_details_pb2.BadRequest.DESCRIPTOR)
+        assert status.details[0].type_url == "type.googleapis.com/google.rpc.BadRequest"
 
     served(MemoryLog(), story)
 

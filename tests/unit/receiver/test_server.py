@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import grpc
+import grpc.aio
 import httpx2
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
