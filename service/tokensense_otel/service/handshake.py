@@ -33,8 +33,15 @@ def encode_settings(raw: Mapping[str, Any], base_dir: Path) -> bytes:
 
 
 def read_settings(source: IO[bytes]) -> Loaded:
-    """The inverse of `encode_settings`."""
-    message = json.loads(source.readline())
+    """The inverse of `encode_settings`.
+
+    Raises:
+        EOFError: when the supervisor ended before it had written all.
+    """
+    line = source.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError("the supervisor is gone")
+    message = json.loads(line)
     return restore(message["settings"], Path(message["base_dir"]))
 
 
@@ -56,11 +63,12 @@ def report_ready(descriptor: int, part: str, endpoints: Mapping[str, str]) -> No
         pipe.write(encode_ready(part, endpoints))
 
 
-def stop_with(lifeline: IO[bytes]) -> None:
-    """Ask this process to stop when the supervisor's end of `lifeline` closes, and end it if it does not."""
+def stop_with(lifeline: int) -> None:
+    """Ask this process to stop when the other end of the pipe `lifeline` closes, and end it if it does not."""
 
     def watch() -> None:
-        while lifeline.read(4096):
+        # Not through a buffered reader: its lock, held by a daemon thread, is fatal at the interpreter's end.
+        while os.read(lifeline, 4096):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
         threading.Event().wait(_ORPHAN_DEADLINE_S)

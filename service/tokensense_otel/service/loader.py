@@ -96,8 +96,7 @@ def _read(path: Path | None) -> tuple[Document, Path]:
 
 def _check(document: Document, base_dir: Path, problems: Problems) -> Settings:
     settings = _validate(document, problems)
-    if settings is not None:
-        _check_exporters(settings, document, base_dir, problems)
+    _check_exporters(settings, document, base_dir, problems)
     problems.raise_any()
     assert settings is not None  # noqa: S101 - otherwise there was a problem
     return settings
@@ -117,13 +116,16 @@ def _validate(document: Document, problems: Problems) -> Settings | None:
     return settings
 
 
-def _check_exporters(settings: Settings, document: Document, base_dir: Path, problems: Problems) -> None:
+def _check_exporters(settings: Settings | None, document: Document, base_dir: Path, problems: Problems) -> None:
     """Exporters check their own part, one by one, so that each problem gets its line."""
-    if not settings.exporters:
-        return
     from tokensense_otel.exporters.registry import load_exporters
 
-    for name, section in settings.exporters.items():
+    sections = document.data.get("exporters") if settings is None else settings.exporters
+    if not isinstance(sections, dict):
+        return
+    for name, section in sections.items():
+        if problems.concerns(("exporters", name)):
+            continue
         try:
             load_exporters({name: section}, base_dir=base_dir)
         except ConfigError as error:

@@ -27,7 +27,7 @@ def run_supervised(part: str, ready_fd: int) -> None:
     """Run a part of `up`: settings from standard input, readiness to `ready_fd`, end with the supervisor."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loaded = handshake.read_settings(sys.stdin.buffer)
-    handshake.stop_with(sys.stdin.buffer)
+    handshake.stop_with(sys.stdin.fileno())
     _run(part, loaded, lambda endpoints: handshake.report_ready(ready_fd, part, endpoints), _PREDECESSOR_S)
 
 

@@ -36,6 +36,11 @@ class Problems:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.hidden: dict[str, str] = {}
+        self._paths: list[KeyPath] = []
+
+    def concerns(self, path: KeyPath) -> bool:
+        """Whether a problem is known at, above or beneath a key: what else is wrong there may only follow from it."""
+        return any(known[: len(path)] == path[: len(known)] for known in self._paths if known)
 
     def add(self, place: str, path: KeyPath, text: str) -> None:
         for value, reference in self.hidden.items():
@@ -43,6 +48,7 @@ class Problems:
         line = ": ".join(part for part in (place, dotted(path), " ".join(text.split())) if part)
         if line not in self.lines:
             self.lines.append(line)
+            self._paths.append(path)
 
     def raise_any(self) -> None:
         """Raises: ConfigError: with all lines, when there is one."""
@@ -71,6 +77,8 @@ def describe(
     for found in error.errors(include_url=False, include_input=False):
         path, annotation = _locate(found["loc"], model, data)
         path = (*beneath, *path)
+        if problems.concerns(path):
+            continue
         kind = found["type"]
         if kind == "extra_forbidden":
             known = fields(plain(annotation)) or {}
