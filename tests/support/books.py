@@ -26,7 +26,7 @@ def price(call: Call) -> Cost:
 
 
 class Books:
-    """Feeds the stages in their order and keeps what is on the books: calls by identity, sums, and what became of spans."""
+    """Feeds the stages in their order and keeps what is on the books: the calls, and what became of spans."""
 
     def __init__(self, config: AccountingConfig | None = None) -> None:
         self.config = config or AccountingConfig()
@@ -38,7 +38,7 @@ class Books:
         self.postings = 0
 
     def ingest(self, spans: Iterable[SpanFacts], now_ns: int = 0) -> None:
-        self._book(self.ledger.ingest(list(spans), now_ns), now_ns, 0)
+        self._book(self.ledger.ingest(list(spans), now_ns), now_ns)
 
     def advance(self, now_ns: int) -> None:
         for stage in (self.ledger, self.twins, self.identities):
@@ -66,28 +66,25 @@ class Books:
             sums.setdefault(call.request_model or call.response_model, Usage()).post(Posting(1, call))
         return sums
 
-    def _book(self, changes: Changes, now_ns: int, stage: int) -> None:
+    def _book(self, changes: Changes, now_ns: int) -> None:
+        """Ledger, then twins, then identities, each for the postings that concern it; then the books."""
+        self._account(changes)
+        paired = [posting for posting in changes.postings if may_have_twin(posting.call)]
+        postings = [posting for posting in changes.postings if not may_have_twin(posting.call)]
+        twins = self.twins.ingest(paired, now_ns)
+        self._account(twins)
+        postings += twins.postings
+        identities = self.identities.ingest([posting for posting in postings if posting.call.response_id], now_ns)
+        self._account(identities)
+        for posting in [posting for posting in postings if not posting.call.response_id] + identities.postings:
+            self.postings += 1
+            self.standing[posting.call] = self.standing.get(posting.call, 0) + posting.sign
+            if not self.standing[posting.call]:
+                del self.standing[posting.call]
+
+    def _account(self, changes: Changes) -> None:
         for tenant, change in changes.accounting.items():
             self.accounting.setdefault(tenant, Accounting()).add(change)
-        onward: list[Posting] = []
-        for posting in changes.postings:
-            if stage < 1 and may_have_twin(posting.call):
-                onward.append(posting)
-        twins = self.twins.ingest(onward, now_ns) if onward else None
-        rest = [posting for posting in changes.postings if stage >= 1 or not may_have_twin(posting.call)]
-        if twins is not None:
-            self._book(twins, now_ns, 1)
-        shared = [posting for posting in rest if stage < 2 and posting.call.response_id]
-        for posting in rest:
-            if stage >= 2 or not posting.call.response_id:
-                self.postings += 1
-                count = self.standing.get(posting.call, 0) + posting.sign
-                if count:
-                    self.standing[posting.call] = count
-                else:
-                    del self.standing[posting.call]
-        if shared:
-            self._book(self.identities.ingest(shared, now_ns), now_ns, 2)
 
 
 def requests_of(folder: str) -> list[ExportTraceServiceRequest]:

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from tokensense_otel.core.call import UNKNOWN_COST, Call, Cost, Posting
+from tokensense_otel.core.call import Call, Cost, Posting
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.changes import Changes
-from tokensense_otel.dataflow.accounting.components import Components
 from tokensense_otel.dataflow.accounting.config import AccountingConfig
-from tokensense_otel.dataflow.accounting.merge import complete, over
+from tokensense_otel.dataflow.accounting.open_trace import OpenTrace, TraceState, decode_trace
 from tokensense_otel.dataflow.accounting.recent import RecentIds, RecentState, recent_key
-from tokensense_otel.dataflow.accounting.sameness import order, witness
+from tokensense_otel.dataflow.accounting.sameness import order
 from tokensense_otel.dataflow.accounting.trace import settle
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
@@ -28,18 +27,6 @@ Price = Callable[[Call], Cost]
 TraceKey = tuple[str, bytes]
 
 
-class _Trace(msgspec.Struct, array_like=True):
-    """An open trace. `posted` are its calls on the books, with their cost."""
-
-    tenant: str
-    trace_id: bytes
-    last_ns: int
-    had_calls: bool = False
-    spans: list[SpanFacts] = []
-    """All distinct reports; more than one of a span where it was exported with different attributes."""
-    posted: list[Call] = []
-
-
 class _State(msgspec.Struct, array_like=True):
     version: int
     traces: list[msgspec.Raw]
@@ -48,123 +35,6 @@ class _State(msgspec.Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _state_decoder = msgspec.msgpack.Decoder(_State)
-_trace_decoder = msgspec.msgpack.Decoder(_Trace)
-
-
-class _Open:
-    """A trace at work: its data, indexed, and its encoding for as long as that holds."""
-
-    __slots__ = ("components", "encoded", "kinds", "posted", "settled", "spans", "stand_ins", "trace", "variants")
-
-    def __init__(self, trace: _Trace) -> None:
-        self.trace = trace
-        self.encoded: msgspec.Raw | None = None
-        self.spans: dict[bytes, SpanFacts] = {}
-        self.variants: dict[bytes, list[SpanFacts]] = {}
-        self.components: Components | None = None
-        """None while there is but one span, as in most traces there is."""
-        self.kinds = [0] * len(Kind)
-        """How many spans there are of each kind."""
-        self.posted: dict[bytes, Call] = {call.span_id: call for call in trace.posted}
-        self.settled = {
-            span_id: msgspec.structs.replace(call, cost=UNKNOWN_COST) for span_id, call in self.posted.items()
-        }
-        """The same calls without their cost, as settling gives them."""
-        self.stand_ins: set[bytes] = set()
-        """Those of them that are wrappers."""
-        for facts in trace.spans:
-            self.admit(facts)
-        self.stand_ins = {span_id for span_id in self.settled if self.spans[span_id].kind is Kind.WRAPPER}
-
-    def admit(self, facts: SpanFacts) -> bool:
-        """Take a report in; False if it is of a span that is already there."""
-        span_id = facts.span_id
-        known = self.spans.get(span_id)
-        if known is not None:
-            variants = self.variants.setdefault(span_id, [known])
-            if facts in variants or len(variants) >= _MAX_VARIANTS:
-                return False
-            variants.append(facts)
-            facts = _one_of(variants)
-            self.kinds[known.kind] -= 1
-        self.kinds[facts.kind] += 1
-        self.spans[span_id] = facts
-        if self.components is not None:
-            self.components.link(facts, self.spans)
-        elif len(self.spans) > 1:
-            self.components = Components()
-            for present in self.spans.values():
-                self.components.link(present, self.spans)
-        return known is None
-
-    def touched(self, span_ids: set[bytes]) -> list[list[bytes]]:
-        """The spans to settle anew, in groups that do not matter to each other, after these changed."""
-        return [list(self.spans)] if self.components is None else self.components.of(span_ids)
-
-    def count(self, span_id: bytes, call: Call, posted: Call) -> None:
-        """A span is this call."""
-        self.settled[span_id] = call
-        self.posted[span_id] = posted
-        if self.spans[span_id].kind is Kind.WRAPPER:
-            self.stand_ins.add(span_id)
-
-    def discount(self, span_id: bytes) -> Call:
-        """A span is no call, or no longer the one that it was. Returns what was posted."""
-        del self.settled[span_id]
-        self.stand_ins.discard(span_id)
-        return self.posted.pop(span_id)
-
-    def outcome(self) -> Accounting:
-        """What the spans became."""
-        kinds = self.kinds
-        reports = kinds[Kind.CALL] + kinds[Kind.CANDIDATE] + kinds[Kind.DETAIL]
-        stand_ins = len(self.stand_ins)
-        return Accounting(
-            calls=len(self.settled),
-            duplicates=reports - (len(self.settled) - stand_ins),
-            wrappers=kinds[Kind.WRAPPER] + kinds[Kind.TOOL] - stand_ins,
-            not_genai=kinds[Kind.OTHER],
-        )
-
-    def reports(self, facts: SpanFacts) -> bool:
-        """Whether exactly this report is already there."""
-        variants = self.variants.get(facts.span_id)
-        return facts in variants if variants else self.spans.get(facts.span_id) == facts
-
-    def encode(self) -> msgspec.Raw:
-        if self.encoded is None:
-            self.trace.spans = [facts for span_id, facts in self.spans.items() if span_id not in self.variants] + [
-                facts for variants in self.variants.values() for facts in variants
-            ]
-            self.trace.posted = list(self.posted.values())
-            self.encoded = msgspec.Raw(_encoder.encode(self.trace))
-        return self.encoded
-
-
-_MAX_VARIANTS = 4
-
-
-def _one_of(variants: list[SpanFacts]) -> SpanFacts:
-    """One span out of different reports of it, whatever order they came in: the best, completed by the others."""
-    best, *others = sorted(variants, key=_rank)
-    for other in others:
-        call = best.call
-        if call is not None and other.call is not None:
-            call = complete(call, other.call, tokens=True)
-        best = msgspec.structs.replace(
-            best,
-            own=over(best.own, other.own),
-            resource=over(best.resource, other.resource),
-            project=best.project or other.project,
-            call=call,
-        )
-    return best
-
-
-def _rank(facts: SpanFacts) -> tuple[int, object, bytes]:
-    preferred = (Kind.CALL, Kind.CANDIDATE, Kind.WRAPPER, Kind.DETAIL, Kind.TOOL, Kind.OTHER)
-    # Of two reports with the same call only their whole content can tell in which order to take them.
-    return preferred.index(facts.kind), witness(facts.call) if facts.call else (), _encoder.encode(facts)
 
 
 class Ledger:
@@ -177,7 +47,7 @@ class Ledger:
         self._config = config
         self._price = price
         self._idle_ns = round(config.trace_idle_s * _SECOND)
-        self._open: OrderedDict[TraceKey, _Open] = OrderedDict()
+        self._open: OrderedDict[TraceKey, OpenTrace] = OrderedDict()
         self._spans = 0
         self._recent = RecentIds(round(config.resend_window_s * _SECOND), config.max_resend_ids)
 
@@ -229,7 +99,7 @@ class Ledger:
             raise ValueError(f"a ledger snapshot of version {state.version}; this version reads {VERSION}")
         ledger = cls(config, price)
         for raw in state.traces:
-            held = _Open(_trace_decoder.decode(raw))
+            held = OpenTrace(decode_trace(raw))
             ledger._open[held.trace.tenant, held.trace.trace_id] = held
             ledger._spans += len(held.spans)
         ledger._recent.load(state.recent)
@@ -240,7 +110,7 @@ class Ledger:
         held = self._open.get(key)
         was_open = held is not None
         if held is None:
-            held = _Open(_Trace(tenant, trace_id, now_ns))
+            held = OpenTrace(TraceState(tenant, trace_id, now_ns))
             marker = trace_id + tenant.encode()
             if recent_key(marker) in self._recent:
                 held.trace.had_calls = recent_key(marker, _HAD_CALLS) in self._recent
@@ -282,7 +152,7 @@ class Ledger:
     def _was_closed(self, facts: SpanFacts) -> bool:
         return recent_key(facts.trace_id + facts.tenant.encode(), facts.span_id) in self._recent
 
-    def _settle(self, held: _Open, span_ids: list[bytes], changes: Changes) -> None:
+    def _settle(self, held: OpenTrace, span_ids: list[bytes], changes: Changes) -> None:
         """Post the difference between what these spans came to before and what they come to now."""
         spans = {span_id: held.spans[span_id] for span_id in span_ids}
         calls = settle(spans, had_calls=held.trace.had_calls)

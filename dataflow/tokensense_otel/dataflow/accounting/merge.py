@@ -49,7 +49,7 @@ def complete(call: Call, other: Call, *, tokens: bool) -> Call:
         changes["streaming"] = True
     if tokens:
         filled = fill(call.tokens, other.tokens)
-        if filled is not call.tokens:
+        if filled != call.tokens:
             changes["tokens"] = filled
             changes["notes"] = (*call.notes, f"usage completed from {other.dialect or 'another'} span")
     return msgspec.structs.replace(call, **changes) if changes else call
