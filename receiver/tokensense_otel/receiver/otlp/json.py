@@ -11,7 +11,6 @@ lowerCamelCase (snake_case is taken too), unknown fields are ignored, `null` is 
 import base64
 import binascii
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -25,10 +24,12 @@ from tokensense_otel.receiver.otlp.signals import PROTOCOLS, Request
 MAX_DEPTH: Final = 100
 """Messages within messages, the request included: what protobuf's own parser takes (its recursion limit)."""
 
+_MAX_PATH: Final = 200
 _HEX_FIELDS: Final = frozenset({"trace_id", "span_id", "parent_span_id"})
 
 _Convert = Callable[[Any], Any]
-_Set = Callable[[Message, Any, str, int], None]
+_Set = Callable[[Message, Any, int], None]
+_Table = dict[str, _Set]
 
 
 def decode_json(signal: Signal, body: bytes) -> Request:
@@ -49,83 +50,118 @@ def decode_json(signal: Signal, body: bytes) -> Request:
             if other.json_key in document:
                 raise Permanent(f"the body holds {other.signal}, not {signal}: send it to {other.http_path}")
     request = protocol.request()
-    _fill(request, document, "", 1)
+    try:
+        _fill(request, document, _table(request.DESCRIPTOR), 1)
+    except _BadValue as bad:
+        raise Permanent(str(bad)) from bad
     return request
 
 
 class _BadValue(Exception):
-    """A value that its field cannot take; `_converted` adds the path."""
+    """A value that its field cannot take. Each level that it passes on its way out adds its part of the path."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self._reason = reason
+        self._path: list[str] = []
+
+    def under(self, part: str) -> None:
+        self._path.append(part)
+
+    def __str__(self) -> str:
+        path = "".join(reversed(self._path)).removeprefix(".")
+        shown = path if len(path) <= _MAX_PATH else f"{path[:_MAX_PATH]}…"
+        return f"{shown}: {self._reason}"
 
 
-def _fill(message: Message, document: Any, path: str, depth: int) -> None:
+def _fill(message: Message, document: Any, table: _Table, depth: int) -> None:
     if not isinstance(document, dict):
-        raise Permanent(f"{path}: expected an object, got {_kind(document)}")
+        raise _BadValue(f"expected an object, got {_kind(document)}")
     if depth > MAX_DEPTH:
-        raise Permanent(f"{path[:80]}…: nested deeper than {MAX_DEPTH} messages")
-    setters = _setters(message.DESCRIPTOR)
+        raise _BadValue(f"nested deeper than {MAX_DEPTH} messages")
     for key, value in document.items():
-        if value is not None and (setter := setters.get(key)) is not None:
-            setter(message, value, f"{path}.{key}" if path else key, depth)
+        if value is not None and (setter := table.get(key)) is not None:
+            try:
+                setter(message, value, depth)
+            except _BadValue as bad:
+                bad.under(f".{key}")
+                raise
 
 
-@cache
-def _setters(descriptor: Descriptor) -> dict[str, _Set]:
-    """What to do with each key of a message, under its JSON name and its proto name."""
-    table: dict[str, _Set] = {}
+_tables: dict[str, _Table] = {}
+
+
+def _table(descriptor: Descriptor) -> _Table:
+    """What to do with each key of a message, under its JSON name and its proto name.
+
+    It is registered before it is filled, because messages hold themselves: an AnyValue has arrays of them.
+    """
+    known = _tables.get(descriptor.full_name)
+    if known is not None:
+        return known
+    table = _tables[descriptor.full_name] = {}
     for field in descriptor.fields:
         table[field.json_name] = table[field.name] = _setter(field)
     return table
 
 
 def _setter(field: FieldDescriptor) -> _Set:
-    name = field.name
     if field.message_type is not None:
-        return _set_messages(name) if field.is_repeated else _set_message(name)
+        table = _table(field.message_type)
+        return _set_messages(field.name, table) if field.is_repeated else _set_message(field.name, table)
     convert = _converter(field)
-
-    def set_scalar(message: Message, value: Any, path: str, _depth: int) -> None:
-        setattr(message, name, _converted(convert, value, path))
-
-    def set_scalars(message: Message, value: Any, path: str, _depth: int) -> None:
-        elements = _list(value, path)
-        converted = [_converted(convert, element, f"{path}[{i}]") for i, element in enumerate(elements)]
-        getattr(message, name).extend(converted)
-
-    return set_scalars if field.is_repeated else set_scalar
+    return _set_scalars(field.name, convert) if field.is_repeated else _set_scalar(field.name, convert)
 
 
-def _set_message(name: str) -> _Set:
-    def set_message(message: Message, value: Any, path: str, depth: int) -> None:
+def _set_scalar(name: str, convert: _Convert) -> _Set:
+    def set_scalar(message: Message, value: Any, _depth: int) -> None:
+        setattr(message, name, convert(value))
+
+    return set_scalar
+
+
+def _set_scalars(name: str, convert: _Convert) -> _Set:
+    def set_scalars(message: Message, value: Any, _depth: int) -> None:
+        add = getattr(message, name).append
+        for i, element in enumerate(_list(value)):
+            try:
+                add(convert(element))
+            except _BadValue as bad:
+                bad.under(f"[{i}]")
+                raise
+
+    return set_scalars
+
+
+def _set_message(name: str, table: _Table) -> _Set:
+    def set_message(message: Message, value: Any, depth: int) -> None:
         inner = getattr(message, name)
         inner.SetInParent()
-        _fill(inner, value, path, depth + 1)
+        _fill(inner, value, table, depth + 1)
 
     return set_message
 
 
-def _set_messages(name: str) -> _Set:
-    def set_messages(message: Message, value: Any, path: str, depth: int) -> None:
+def _set_messages(name: str, table: _Table) -> _Set:
+    def set_messages(message: Message, value: Any, depth: int) -> None:
         add = getattr(message, name).add
-        for i, element in enumerate(_list(value, path)):
+        for i, element in enumerate(_list(value)):
             inner = add()
             # A null in a list keeps its place: an array's elements must not move.
             if element is not None:
-                _fill(inner, element, f"{path}[{i}]", depth + 1)
+                try:
+                    _fill(inner, element, table, depth + 1)
+                except _BadValue as bad:
+                    bad.under(f"[{i}]")
+                    raise
 
     return set_messages
 
 
-def _list(value: Any, path: str) -> list[Any]:
+def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise Permanent(f"{path}: expected an array, got {_kind(value)}")
+        raise _BadValue(f"expected an array, got {_kind(value)}")
     return value
-
-
-def _converted(convert: _Convert, value: Any, path: str) -> Any:
-    try:
-        return convert(value)
-    except _BadValue as error:
-        raise Permanent(f"{path}: {error}") from error
 
 
 def _converter(field: FieldDescriptor) -> _Convert:
@@ -245,3 +281,8 @@ def _kind(value: Any) -> str:
         float: "a number",
     }
     return names.get(type(value), "null")
+
+
+for _protocol in PROTOCOLS.values():
+    # All tables are made here, whole, before any thread can use one.
+    _table(_protocol.request.DESCRIPTOR)
