@@ -110,5 +110,5 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
         TimeoutError: when it does not in time.
     """
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for is written by another thread
             await asyncio.sleep(0.002)

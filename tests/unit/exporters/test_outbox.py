@@ -1,5 +1,6 @@
 """The outbox: nothing passed over, nothing twice, order within an episode, books that balance."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -202,8 +203,8 @@ def test_the_books_always_balance(tmp_path_factory: pytest.TempPathFactory, step
     count = 0
     for step in steps:
         if step == "insight":
-            count += 1
-            put(engine, an_insight(episode=f"ep_{count % 3}", id=f"in_{count}"))
+            put(engine, *(an_insight(episode=f"ep_{number}", id=f"in_{count}_{number}") for number in range(3)))
+            count += 3
         elif step == "enqueue":
             outbox.enqueue(["ops"])
         elif step == "replay":
@@ -216,6 +217,10 @@ def test_the_books_always_balance(tmp_path_factory: pytest.TempPathFactory, step
             outbox.record([(due, Verdict(state=verdicts[step])) for due in outbox.due("ops", NOON, 1)])
         [books] = outbox.audit()
         assert books.balanced
+        found = Counter(delivery.state for delivery in outbox.listing())
+        assert books[2:] == (
+            *(found[state] for state in (State.DELIVERED, State.DEAD, State.SUPPRESSED, State.PENDING)),
+        )
         assert books.accepted <= count
     engine.dispose()
 

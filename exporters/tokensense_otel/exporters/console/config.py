@@ -5,5 +5,3 @@ from tokensense_otel.exporters.config import ExporterConfig
 
 class ConsoleConfig(ExporterConfig):
     type: str = "console"
-    max_in_flight: int = 1
-    """Lines are written one by one."""

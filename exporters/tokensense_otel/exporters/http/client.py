@@ -45,13 +45,13 @@ class HttpClient:
         connections: int = 8,
         clock: Clock = system_clock,
         resolver: Resolver = resolve,
-        ssl_context: ssl.SSLContext | None = None,
+        dialler: httpcore2.AsyncNetworkBackend | None = None,
     ) -> None:
         self._deadline_s = deadline_s
         self._clock = clock
-        guard = Guard(allow_private=allow_private, resolver=resolver)
+        guard = Guard(allow_private=allow_private, resolver=resolver, dialler=dialler)
         self._pool = httpcore2.AsyncConnectionPool(
-            network_backend=guard, max_connections=connections, ssl_context=ssl_context, keepalive_expiry=5.0
+            network_backend=guard, max_connections=connections, keepalive_expiry=5.0
         )
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
@@ -61,7 +61,8 @@ class HttpClient:
             Retry, Throttle, EndpointDown, Reject: by the table in `outcome`; transport failures as `Retry`, marked
                 ambiguous once bytes had left. No message contains the URL.
         """
-        request, progress = _request(url, body, headers or {})
+        # Below the total deadline: httpcore2 closes a socket whose handshake times out, but not one that is cancelled.
+        request, progress = _request(url, body, headers or {}, connect_s=min(CONNECT_S, self._deadline_s / 2))
         deadline = asyncio.get_running_loop().time() + self._deadline_s
         response = await self._answer(request, progress, deadline)
         answered = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
@@ -86,8 +87,9 @@ class HttpClient:
         except httpcore2.LocalProtocolError as error:
             raise Reject(f"not valid HTTP ({error})") from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                raise EndpointDown(f"its certificate is not trusted ({error.__cause__.verify_message})") from None
+            cause = error.args[0] if error.args else None
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise EndpointDown(f"its certificate is not trusted ({cause.verify_message})") from None
             said = str(error) or type(error).__name__
             raise Retry(f"the connection failed ({said})", ambiguous=progress.sent) from None
 
@@ -105,7 +107,9 @@ class _Progress:
             self.sent = True
 
 
-def _request(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[httpcore2.Request, _Progress]:
+def _request(
+    url: str, body: bytes, headers: Mapping[str, str], *, connect_s: float
+) -> tuple[httpcore2.Request, _Progress]:
     progress = _Progress()
     target = httpcore2.URL(url)
     host = target.host if target.port is None else target.host + b":" + str(target.port).encode()
@@ -118,8 +122,7 @@ def _request(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[httpcor
     given = [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers.items()]
     if not any(name.lower() == b"content-type" for name, _ in given):
         given.append((b"Content-Type", b"application/json"))
-    timeouts = {"connect": CONNECT_S}
-    extensions = {"timeout": timeouts, "trace": progress}
+    extensions = {"timeout": {"connect": connect_s}, "trace": progress}
     return httpcore2.Request("POST", target, headers=fixed + given, content=body, extensions=extensions), progress
 
 

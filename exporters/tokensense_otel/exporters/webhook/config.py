@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from tokensense_otel.core.config import Secret
 from tokensense_otel.exporters.config import HttpExporterConfig, SecretUrl
@@ -24,7 +23,7 @@ class WebhookConfig(HttpExporterConfig):
     """`whsec_` and base64 of 24 to 64 random bytes; while rotating, a list of the new and the old one: both sign.
     Without it messages are not signed."""
 
-    headers: Mapping[str, Secret] = MappingProxyType({})
+    headers: Mapping[str, Secret] = Field(default_factory=dict)
     """Headers to add, for instance `Authorization`."""
 
     @field_validator("secret", mode="before")

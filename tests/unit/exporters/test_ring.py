@@ -1,0 +1,388 @@
+"""The ring over a real store: what is put in the store arrives, in order, whatever fails and whoever is dead."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.unit.exporters.support import FakeClock, Scripted, an_insight, named, put, store, story, until
+from tokensense_otel.core.insight import Status
+from tokensense_otel.exporters import EndpointDown, NamedExporter, Payload, Receipt, Reject, Retry, Throttle
+from tokensense_otel.exporters.delivery.ring import Ring
+from tokensense_otel.store.outbox import Outbox, State
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return store(tmp_path)
+
+
+@asynccontextmanager
+async def running(engine: Engine, clock: FakeClock, *exporters: NamedExporter) -> AsyncIterator[Ring]:
+    ring = Ring(Outbox(engine, clock), exporters, clock=clock, jitter=lambda: 0.5)
+    await ring.start()
+    try:
+        yield ring
+    finally:
+        await ring.stop(grace_s=0.2)
+
+
+def states(engine: Engine, exporter: str = "ops") -> list[State]:
+    """In the order of the insights."""
+    return [delivery.state for delivery in reversed(Outbox(engine).listing(exporter=exporter, limit=100_000))]
+
+
+def ended(engine: Engine, count: int, exporter: str = "ops") -> Callable[[], bool]:
+    return lambda: sum(state is not State.PENDING for state in states(engine, exporter)) == count
+
+
+def reason_is(engine: Engine, reason: str) -> Callable[[], bool]:
+    return lambda: any(delivery.reason == reason for delivery in Outbox(engine).listing())
+
+
+def test_an_insight_is_delivered_once(engine: Engine) -> None:
+    """One insight, one send, one receipt in the outbox."""
+    exporter, clock = Scripted(), FakeClock()
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter)):
+            put(engine, an_insight())
+            await until(ended(engine, 1))
+
+    asyncio.run(run())
+    [delivery] = Outbox(engine).listing()
+    assert (delivery.state, delivery.attempts) == (State.DELIVERED, 1)
+    assert delivery.receipt == {"id": an_insight().id}
+    assert exporter.sent == [(an_insight().id, "firing")]
+
+
+def test_an_episode_goes_in_order_with_its_receipts(engine: Engine) -> None:
+    """Firing, update and resolve go one by one, and each gets the receipt of the one before."""
+    exporter, clock = Scripted(), FakeClock()
+    told = story("ep_1", Status.FIRING, Status.UPDATE, Status.RESOLVED)
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter)):
+            put(engine, *told)
+            await until(ended(engine, 3))
+
+    asyncio.run(run())
+    assert [body for _, body in exporter.sent] == ["firing", "update", "resolved"]
+    assert exporter.most_at_once == 1
+    assert [prior and prior.data["id"] for prior in exporter.priors] == [None, told[0].id, told[1].id]
+
+
+def test_episodes_do_not_wait_for_each_other(engine: Engine) -> None:
+    """While one episode's firing hangs, others are sent, as many at once as allowed and no more."""
+    exporter, clock = Scripted(), FakeClock()
+    release = asyncio.Event()
+
+    async def gate(payload: Payload) -> None:
+        if payload.episode_id == "ep_0":
+            await release.wait()
+
+    exporter.gate = gate
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter, max_in_flight=3)):
+            put(engine, *story("ep_0"), *(an_insight(episode=f"ep_{number}") for number in range(1, 9)))
+            await until(ended(engine, 8))
+            assert states(engine)[:2] == [State.PENDING, State.PENDING]
+            release.set()
+            await until(ended(engine, 10))
+
+    asyncio.run(run())
+    assert exporter.most_at_once <= 3
+
+
+def test_a_failure_is_retried_when_its_time_has_come(engine: Engine) -> None:
+    """After a failure the resolve waits behind its firing, which is sent again at 5 s and not before."""
+    exporter, clock = Scripted([Retry("HTTP 500", ambiguous=True)]), FakeClock()
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter)) as ring:
+            put(engine, *story("ep_1"))
+            await until(reason_is(engine, "HTTP 500"))
+            clock.advance(4.999)
+            ring.wake()
+            put(engine, an_insight(episode="ep_2"))  # a whole turn of the loop
+            await until(ended(engine, 1))
+            assert [body for _, body in exporter.sent] == ["firing", "firing"]
+            clock.advance(0.001)
+            ring.wake()
+            await until(ended(engine, 3))
+
+    asyncio.run(run())
+    assert [body for _, body in exporter.sent] == ["firing", "firing", "firing", "resolved"]
+    assert exporter.sent[0] == exporter.sent[2]
+    assert {delivery.ambiguous for delivery in Outbox(engine).listing()} == {0, 1}
+
+
+def test_a_throttle_holds_the_whole_endpoint(engine: Engine) -> None:
+    """Nothing goes to it before Retry-After, not even another episode; then everything does."""
+    exporter, clock = Scripted([Throttle("HTTP 429", after=3)]), FakeClock()
+    other = Scripted()
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter), named(other, "other")) as ring:
+            put(engine, an_insight(episode="ep_1"))
+            await until(reason_is(engine, "HTTP 429"))
+            put(engine, an_insight(episode="ep_2"))
+            clock.advance(2.999)
+            ring.wake()
+            await until(ended(engine, 2, "other"))
+            assert len(exporter.sent) == 1
+            clock.advance(0.001)
+            ring.wake()
+            await until(ended(engine, 2))
+
+    asyncio.run(run())
+
+
+def test_a_rejected_message_is_sent_in_short(engine: Engine) -> None:
+    """The fallback goes out at once after a rejection, and its success is a delivery."""
+    exporter, clock = Scripted([Reject("HTTP 400")], fallback="short"), FakeClock()
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter)):
+            put(engine, an_insight())
+            await until(ended(engine, 1))
+
+    asyncio.run(run())
+    assert [body for _, body in exporter.sent] == ["firing", "short"]
+    [delivery] = Outbox(engine).listing()
+    assert (delivery.state, delivery.degraded, delivery.attempts) == (State.DELIVERED, True, 2)
+
+
+def test_a_message_rejected_twice_is_a_dead_letter_and_its_lane_goes_on(engine: Engine) -> None:
+    """The resolve is still sent: if the firing did arrive, nothing stays open."""
+    exporter, clock = Scripted([Reject("HTTP 400"), Reject("HTTP 413")], fallback="short"), FakeClock()
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter)):
+            put(engine, *story("ep_1"))
+            await until(ended(engine, 2))
+
+    asyncio.run(run())
+    assert states(engine) == [State.DEAD, State.DELIVERED]
+
+
+def test_a_dead_endpoint_is_probed_and_gets_its_backlog_when_it_is_back(engine: Engine) -> None:
+    """One send finds it dead, none follows for a minute, the probe succeeds, everything goes at once, in order."""
+    exporter, clock = Scripted([EndpointDown("HTTP 401")]), FakeClock()
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter, max_in_flight=1)) as ring:
+            put(engine, *(an_insight(episode=f"ep_{number}") for number in range(5)))
+            await until(reason_is(engine, "HTTP 401"))
+            clock.advance(59.999)
+            ring.wake()
+            put(engine, an_insight(episode="ep_5"))
+            await until(lambda: len(states(engine)) == 6)
+            assert len(exporter.sent) == 1
+            clock.advance(0.001)
+            ring.wake()
+            await until(ended(engine, 6))
+
+    asyncio.run(run())
+    assert [insight for insight, _ in exporter.sent[1:]] == [
+        an_insight(episode=f"ep_{number}").id for number in range(6)
+    ]
+
+
+def test_a_dead_exporter_delays_no_other(engine: Engine) -> None:
+    """With one that hangs and one that is down, the third has everything."""
+    clock = FakeClock()
+    hanging, down, healthy = Scripted(), Scripted([EndpointDown("x")] * 100), Scripted()
+
+    async def forever(_: Payload) -> None:
+        await asyncio.Event().wait()
+
+    hanging.gate = forever
+
+    async def run() -> None:
+        async with running(engine, clock, named(hanging, "hanging"), named(down, "down"), named(healthy, "healthy")):
+            put(engine, *(an_insight(episode=f"ep_{number}") for number in range(50)))
+            await until(ended(engine, 50, "healthy"))
+
+    asyncio.run(run())
+    assert set(states(engine, "hanging")) == set(states(engine, "down")) == {State.PENDING}
+    assert all(books.balanced for books in Outbox(engine).audit())
+
+
+@pytest.mark.parametrize("answer", [ZeroDivisionError("oops"), None, Receipt({"x": "y" * 3000}), KeyError()])
+def test_a_buggy_exporter_harms_only_its_message(engine: Engine, answer: object) -> None:
+    """An exception of its own, no receipt or a huge one are retried and said; the next message goes out."""
+    exporter, clock = Scripted([answer]), FakeClock()  # type: ignore[list-item]
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter)):
+            put(engine, an_insight(episode="ep_1"), an_insight(episode="ep_2"))
+            await until(ended(engine, 1))
+
+    asyncio.run(run())
+    assert sorted(states(engine)) == [State.DELIVERED, State.PENDING]
+
+
+def test_an_insight_that_cannot_be_rendered_is_a_dead_letter(engine: Engine) -> None:
+    """Render is pure: it would fail again, so its lane goes on."""
+
+    class Fussy(Scripted):
+        def render(self, insight: object) -> Payload:
+            if getattr(insight, "status", None) is Status.FIRING:
+                raise ValueError("no")
+            return super().render(insight)  # type: ignore[arg-type]
+
+    exporter, clock = Fussy(), FakeClock()
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter)):
+            put(engine, *story("ep_1"))
+            await until(ended(engine, 2))
+
+    asyncio.run(run())
+    assert states(engine) == [State.DEAD, State.DELIVERED]
+    assert reason_is(engine, "it could not be rendered (ValueError: no)")()
+
+
+def test_a_send_that_never_ends_is_ended(engine: Engine) -> None:
+    """Past the exporter's own deadline the ring's ends it: ambiguous, and tried again."""
+    exporter, clock = Scripted(), FakeClock()
+
+    async def forever(_: Payload) -> None:
+        await asyncio.Event().wait()
+
+    exporter.gate = forever
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter, timeout_s=0.01)):
+            put(engine, an_insight())
+            await until(reason_is(engine, "no answer in time"))
+
+    asyncio.run(run())
+    assert Outbox(engine).listing()[0].ambiguous == 1
+
+
+def test_stop_lets_what_is_under_way_end(engine: Engine) -> None:
+    """A send that ends within the grace is recorded; what waits behind it is left for the next start."""
+    exporter, clock = Scripted(), FakeClock()
+
+    async def run() -> None:
+        entered, release = asyncio.Event(), asyncio.Event()
+
+        async def gate(_: Payload) -> None:
+            entered.set()
+            await release.wait()
+
+        exporter.gate = gate
+        ring = Ring(Outbox(engine, clock), [named(exporter)], clock=clock)
+        await ring.start()
+        put(engine, *story("ep_1"))
+        await entered.wait()
+        stopping = asyncio.create_task(ring.stop(grace_s=10.0))
+        await asyncio.sleep(0)
+        release.set()
+        await stopping
+
+    asyncio.run(run())
+    assert states(engine) == [State.DELIVERED, State.PENDING]
+
+
+def test_a_new_ring_sends_again_what_a_killed_one_had_under_way(engine: Engine) -> None:
+    """Stopped without grace in the middle of a send, the same id is sent again; nothing is lost, order is kept."""
+    clock = FakeClock()
+    first, second = Scripted(), Scripted()
+
+    async def cut_short() -> None:
+        entered = asyncio.Event()
+
+        async def gate(_: Payload) -> None:
+            entered.set()
+            await asyncio.Event().wait()
+
+        first.gate = gate
+        ring = Ring(Outbox(engine, clock), [named(first)], clock=clock)
+        await ring.start()
+        put(engine, *story("ep_1"))
+        await entered.wait()
+        await ring.stop(grace_s=0.0)
+
+    async def again() -> None:
+        async with running(engine, clock, named(second)):
+            await until(ended(engine, 2))
+
+    asyncio.run(cut_short())
+    asyncio.run(again())
+    assert first.sent == second.sent[:1]
+    assert [body for _, body in second.sent] == ["firing", "resolved"]
+    assert max(delivery.attempts for delivery in Outbox(engine).listing()) == 2
+
+
+def test_stop_without_start_and_twice(engine: Engine) -> None:
+    """Stopping is always safe."""
+
+    async def run() -> None:
+        ring = Ring(Outbox(engine), [named(Scripted())], clock=FakeClock())
+        await ring.stop()
+        await ring.stop()
+
+    asyncio.run(run())
+
+
+def test_a_removed_exporters_backlog_is_suppressed(engine: Engine) -> None:
+    """Started without it, the ring ends what waited for it and says why."""
+    clock = FakeClock()
+
+    async def run() -> None:
+        async with running(engine, clock, named(Scripted([EndpointDown("x")]), "old")):
+            put(engine, an_insight())
+            await until(reason_is(engine, "x"))
+        async with running(engine, clock, named(Scripted(), "new")):
+            pass
+
+    asyncio.run(run())
+    assert states(engine, "old") == [State.SUPPRESSED]
+
+
+def test_a_replay_by_hand_is_noticed(engine: Engine) -> None:
+    """A dead letter that another process replays goes out without a restart."""
+    exporter, clock = Scripted([Reject("x")]), FakeClock()
+
+    async def run() -> None:
+        async with running(engine, clock, named(exporter)) as ring:
+            put(engine, an_insight())
+            await until(ended(engine, 1))
+            Outbox(engine, clock).replay(exporter="ops")
+            ring.wake()
+            await until(lambda: states(engine) == [State.DELIVERED])
+
+    asyncio.run(run())
+
+
+def test_a_store_that_fails_for_a_moment_loses_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a verdict cannot be written at first, it is kept and written later; the message is not sent again."""
+    exporter, clock = Scripted(), FakeClock()
+    outbox = Outbox(engine, clock)
+    record, failures = outbox.record, [OSError("disk full")]
+
+    def fails_once(*args: object) -> None:
+        if failures:
+            raise failures.pop()
+        record(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(outbox, "record", fails_once)
+
+    async def run() -> None:
+        ring = Ring(outbox, [named(exporter)], clock=clock)
+        await ring.start()
+        put(engine, an_insight())
+        await until(lambda: not failures)
+        ring.wake()
+        await until(ended(engine, 1))
+        await ring.stop()
+
+    asyncio.run(run())
+    assert len(exporter.sent) == 1
