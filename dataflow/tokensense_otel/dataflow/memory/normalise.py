@@ -59,9 +59,10 @@ def samples(request: ExportMetricsServiceRequest, *, tenant: str, project: str) 
                     entity, scope = identity
                     draft = drafts.setdefault((owner, entity, point.time_unix_nano), _Draft(scope))
                     draft.source = draft.source or metric.name
-                    _fill(draft, known.role, value * known.scale, known.rank)
                     if metric.name == "faas.mem_usage":
-                        _function_limit(draft, resource)
+                        draft.limit, factor = _function_limit(resource)
+                        value *= factor
+                    _fill(draft, known.role, value * known.scale, known.rank)
     made = (_sample(tenant, owner, entity, time_ns, draft) for (owner, entity, time_ns), draft in drafts.items())
     return [sample for sample in made if sample is not None]
 
@@ -79,19 +80,19 @@ def _fill(draft: _Draft, role: Role, value: float, rank: int) -> None:
             draft.ratio = max(value, draft.ratio or 0)
 
 
-def _function_limit(draft: _Draft, resource: Attributes) -> None:
-    """Join `faas.max_memory` to a function's use, minding what either was measured in.
+def _function_limit(resource: Attributes) -> tuple[float | None, float]:
+    """(limit in bytes, what to multiply the use with) of a function, minding what either was measured in.
 
     The Lambda telemetry receiver writes the limit as a string of Lambda's MB, which are MiB, and the use as those MB
-    times 1,000,000. There both sides are compared in Lambda's MB.
+    times 1,000,000.
     """
     raw = resource.get("faas.max_memory")
-    if raw is None or (isinstance(raw, str) and not raw.strip().isdigit()):
-        return
+    if raw is None or (isinstance(raw, str) and not raw.strip().isdecimal()):
+        return None, 1.0
     limit = int(raw)
-    if isinstance(raw, str) and limit < _BYTES_FROM and draft.used is not None:
-        draft.used = draft.used / 1_000_000 * MEBIBYTE
-    draft.limit = limit * MEBIBYTE if limit < _BYTES_FROM else limit
+    if limit >= _BYTES_FROM:
+        return limit, 1.0
+    return limit * MEBIBYTE, MEBIBYTE / 1_000_000 if isinstance(raw, str) else 1.0
 
 
 def _identify(level: Level, where: Attributes) -> tuple[str, tuple[tuple[str, str], ...]] | None:

@@ -81,7 +81,7 @@ class Schedule(msgspec.Struct, frozen=True):
     def at(self, time_ns: int) -> Entry:
         """The entry valid at a Unix time in nanoseconds."""
         row = self.entries[bisect_right(self.days, time_ns) - 1 if len(self.days) > 1 and time_ns >= 0 else 0]
-        return row[bisect_right(self.times, time_ns % DAY_NS) - 1] if len(row) > 1 else row[0]
+        return row[bisect_right(self.times, time_ns % DAY_NS) - 1 if len(self.times) > 1 else 0]
 
     @property
     def latest(self) -> Rates:
@@ -91,7 +91,10 @@ class Schedule(msgspec.Struct, frozen=True):
 
 def band(bands: tuple[tuple[int, Rates], ...], input_tokens: int) -> Rates:
     """The rates for a call with so many input tokens, cached ones included."""
-    return next((rates for above, rates in bands if input_tokens > above), bands[-1][1])
+    for above, rates in bands:
+        if input_tokens > above:
+            return rates
+    return bands[-1][1]
 
 
 def compile_schedule(provider: str, model: ModelInfo, service_tier: str) -> Schedule:

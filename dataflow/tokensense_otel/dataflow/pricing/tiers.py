@@ -7,13 +7,13 @@ in the table, USD for a million tokens).
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from tokensense_otel.core.money import NANOS_PER_USD
 
-_TABLE = Path(__file__).with_name("tiers.yaml")
+TABLE: Final = Path(__file__).with_name("tiers.yaml")
 
 
 class Tier(StrEnum):
@@ -46,7 +46,7 @@ class TierTable:
         ]
 
     @classmethod
-    def load(cls, path: Path = _TABLE) -> "TierTable":
+    def load(cls, path: Path = TABLE) -> "TierTable":
         return cls(yaml.safe_load(path.read_text(encoding="utf-8")))
 
     def tier(self, model: str, output_rate: int | None) -> Tier | None:
