@@ -114,10 +114,10 @@ class ReceiverConfig(Config):
 
     @model_validator(mode="after")
     def _one_request_fits(self) -> "ReceiverConfig":
-        if self.max_in_flight_bytes < self.max_request_bytes:
-            raise ValueError(
-                f"max_in_flight_bytes must be at least max_request_bytes; write {self.max_request_bytes} or more"
-            )
+        # A compressed body and what is in it are held together.
+        least = 2 * self.max_request_bytes
+        if self.max_in_flight_bytes < least:
+            raise ValueError(f"max_in_flight_bytes must be at least twice max_request_bytes; write {least} or more")
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from tokensense_otel.receiver.otlp.signals import PROTOCOLS
 from tokensense_otel.receiver.otlp.status import verdict
 
 _MAX_RESPONSE_BYTES: Final = 4 << 20
+_MAX_STREAMS: Final = 128
 _CODES: Final[dict[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -68,6 +69,8 @@ class GrpcServer:
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", self._intake.max_request_bytes),
             ("grpc.max_send_message_length", _MAX_RESPONSE_BYTES),
+            # grpcio holds whole messages before a handler can refuse them; further calls of a connection wait.
+            ("grpc.max_concurrent_streams", _MAX_STREAMS),
             # The Collector pings every 10 s while a call is open; by default that ends the connection (checklist 84).
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ("grpc.keepalive_permit_without_calls", 1),

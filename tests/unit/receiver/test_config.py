@@ -72,6 +72,6 @@ def test_a_key_cannot_be_printed() -> None:
 
 def test_one_request_always_fits_the_budget() -> None:
     """A budget below one request would refuse it for ever, so it is refused at the start."""
-    ReceiverConfig(max_request_bytes=100, max_in_flight_bytes=100)
-    with pytest.raises(ValidationError, match="write 100 or more"):
-        ReceiverConfig(max_request_bytes=100, max_in_flight_bytes=99)
+    ReceiverConfig(max_request_bytes=100, max_in_flight_bytes=200)
+    with pytest.raises(ValidationError, match="write 200 or more"):
+        ReceiverConfig(max_request_bytes=100, max_in_flight_bytes=199)
