@@ -23,6 +23,8 @@ from tokensense_otel.service import events, queries
 Check = Callable[[], str]
 """Says in a few words how a part is; raises when it is not well."""
 
+Answer = Callable[[Request], Response]
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -36,16 +38,30 @@ class Sources:
 
 def make_app(sources: Sources) -> Starlette:
     routes = _Routes(sources)
+    answers: dict[str, Answer] = {
+        "/api/v1/usage": routes.usage,
+        "/api/v1/insights": routes.insights,
+        "/healthz": routes.healthz,
+        "/readyz": routes.readyz,
+        "/metrics": routes.metrics,
+    }
     return Starlette(
-        routes=[
-            Route("/api/v1/usage", routes.usage),
-            Route("/api/v1/insights", routes.insights),
-            Route("/healthz", routes.healthz),
-            Route("/readyz", routes.readyz),
-            Route("/metrics", routes.metrics),
-        ],
-        exception_handlers={HTTPException: _http_problem, Exception: _unexpected},
+        routes=[Route(path, _guarded(answer)) for path, answer in answers.items()],
+        exception_handlers={HTTPException: _http_problem},
     )
+
+
+def _guarded(answer: Answer) -> Answer:
+    """An answer that cannot be made is one event and a problem for the client, which learns nothing of the inside."""
+
+    def guarded(request: Request) -> Response:
+        try:
+            return answer(request)
+        except Exception as error:  # noqa: BLE001 - one request may not take the API down
+            events.API_FAILED(path=request.url.path, error=f"{type(error).__name__}: {error}")
+            return _problem(500, "the answer could not be made; the log of the api process says why")
+
+    return guarded
 
 
 class _Routes:
@@ -126,8 +142,3 @@ def _http_problem(request: Request, error: Exception) -> Response:
     response = _problem(error.status_code, detail)
     response.headers.update(error.headers or {})
     return response
-
-
-def _unexpected(request: Request, error: Exception) -> Response:
-    events.API_FAILED(path=request.url.path, error=f"{type(error).__name__}: {error}")
-    return _problem(500, "the answer could not be made; the log of the api process says why")

@@ -37,6 +37,10 @@ class Unreadable(TokenSenseError):
     """A file, or a line of one, that holds no recording; the message says why."""
 
 
+class Foreign(Unreadable):
+    """Sound JSON about something else."""
+
+
 @dataclass
 class Reader:
     """Reads entries from paths. `on_refused` is told each thing that was passed over: where, and why."""
@@ -45,13 +49,13 @@ class Reader:
     read: int = field(default=0, init=False)
     """Requests read."""
     rejected: int = field(default=0, init=False)
-    """Files and lines passed over."""
+    """Files and lines passed over, other than files beside the recordings of a folder."""
 
     def entries(self, paths: Iterable[Path]) -> Iterator[Entry]:
         """The entries of files, and of the recordings in folders, in the order of their names."""
         for path in paths:
             for file in self._files(path):
-                yield from self._file(file)
+                yield from self._file(file, asked_for=file == path)
 
     def _files(self, path: Path) -> list[Path]:
         if not path.is_dir():
@@ -61,7 +65,7 @@ class Reader:
             self.refuse(str(path), f"the folder holds no {', '.join(FORMATS)} files")
         return files
 
-    def _file(self, path: Path) -> Iterator[Entry]:
+    def _file(self, path: Path, *, asked_for: bool) -> Iterator[Entry]:
         kind, compression = _formats(path)
         try:
             if not kind:
@@ -80,6 +84,11 @@ class Reader:
             self.refuse(str(path), error.strerror or str(error))
         except (EOFError, zlib.error) as error:
             self.refuse(str(path), f"the compressed data is damaged: {error}")
+        except Foreign as error:
+            # A folder may hold other things beside recordings; a file that was asked for may not be one.
+            if asked_for:
+                self.rejected += 1
+            self.on_refused(str(path), str(error))
         except TokenSenseError as error:
             self.refuse(str(path), str(error))
 
@@ -147,7 +156,7 @@ def _json(body: bytes, name: str) -> Entry:
         signals = [signal for signal in Signal if keys == {} and f".{signal.value}." in name and document == {}]
     if len(signals) != 1:
         wanted = ", ".join(protocol.json_key for protocol in PROTOCOLS.values())
-        raise Unreadable(f"this is no OTLP request; its key has to be one of {wanted}")
+        raise Foreign(f"this is no OTLP request; its key has to be one of {wanted}")
     return _entry(signals[0], decode_json(signals[0], body).SerializeToString())
 
 

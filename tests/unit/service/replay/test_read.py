@@ -127,6 +127,16 @@ def test_what_cannot_be_read_is_named_and_passed_over(tmp_path: Path, name: str,
     assert why in refused[0][1]
 
 
+def test_other_json_beside_recordings_is_no_loss(tmp_path: Path) -> None:
+    """In a folder, JSON about something else is named and not counted as rejected; asked for by name it is."""
+    (tmp_path / "expected.json").write_text('{"gpt-4o": {"calls": 1}}')
+    (tmp_path / "0001.traces.pb").write_bytes(traces())
+    _, reader, refused = read(tmp_path)
+    assert (reader.read, reader.rejected, len(refused)) == (1, 0, 1)
+    _, reader, _ = read(tmp_path / "expected.json")
+    assert (reader.read, reader.rejected) == (0, 1)
+
+
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     """A folder without recordings is told, so that a wrong path does not look like no traffic."""
     _, reader, refused = read(tmp_path)
