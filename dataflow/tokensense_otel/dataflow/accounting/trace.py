@@ -1,8 +1,8 @@
 """Settling a trace: which of its spans are calls, which tell of the same call again, and whose calls they are.
 
 `settle` is a pure function of the set of spans. Neither the order in which they came nor the batches they came in
-matter, so the ledger can settle again whenever another span arrives and post the difference. Rules and their sources:
-`reference/dialects.md` section 6 step 6.
+matter, so the ledger can settle again whenever another span arrives and post the difference. Others decide likewise
+for single cases (microsoft/Application-Insights-Workbooks#3208, langfuse/langfuse#14808).
 """
 
 from collections.abc import Iterable, Mapping

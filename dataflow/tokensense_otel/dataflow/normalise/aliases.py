@@ -1,7 +1,7 @@
 """Which attribute says what: per canonical field the keys that emitters use, the first with a value wins.
 
 Never add two of them up, and never match by prefix: `gen_ai.usage.*` also holds limits, parts and costs. Sources:
-`reference/dialects.md` section 2.4 and the sheets of 2.5, each from the emitter's own code.
+the registry of the OpenTelemetry GenAI conventions (four generations of names), and each emitter's own code.
 """
 
 from collections.abc import Iterable, Mapping

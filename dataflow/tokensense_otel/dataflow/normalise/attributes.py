@@ -1,7 +1,7 @@
 """OTLP attributes as Python values, and the coercions that real emitters make necessary.
 
 Emitters send numbers as strings, booleans as `'True'`, structures as JSON or as Python's `repr` in a string, and 64-bit
-integers as JavaScript `Long` objects (`reference/dialects.md` section 6 step 4). What cannot be read is `None`.
+integers as JavaScript `Long` objects (langfuse/langfuse#14047). What cannot be read is `None`.
 """
 
 import ast

@@ -1,7 +1,8 @@
 """Usage objects as providers and frameworks write them: one reader for every shape that instrumentations embed.
 
 The shape tells the semantics: OpenAI's `prompt_tokens` includes the cache, Anthropic's and Bedrock's input excludes it,
-Gemini's candidates exclude thoughts. Sources: the providers' API references; `reference/dialects.md` sections 2.5, 6.
+Gemini's candidates exclude thoughts. Sources: the API references of OpenAI (chat, responses), Anthropic (messages),
+Google (`UsageMetadata`) and Amazon Bedrock (`TokenUsage`); the code of LangChain, Langfuse, Genkit and LiteLLM.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """What a span is: a model call, a wrapper around calls, a tool, or nothing of ours; and which operation a call is.
 
-The order of the questions is that of `reference/dialects.md` section 6 step 3: a dialect's own marker before
+The order of the questions matters: a dialect's own marker comes before
 `gen_ai.operation.name`, which several emitters fill with values of their own. SpanKind is never asked: google-genai,
 Strands, ADK, OpenInference, Semantic Kernel and Claude Code mark model calls INTERNAL.
 """

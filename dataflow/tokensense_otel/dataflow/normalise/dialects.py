@@ -1,7 +1,8 @@
 """The dialects: who emits, how it is recognised, and what its token counts mean.
 
 A new dialect is one entry here and at most one small reader in `details`. Shape decides, not version: one release of a
-library can emit two formats. Facts are from `reference/dialects.md` sections 2 (emitters' own code) and 7 (measured).
+library can emit two formats. What an entry says was read in the emitter's own code of 2026 (for OpenLLMetry the
+repository traceloop/openllmetry, for OpenInference Arize-ai/openinference, and so on) or seen in its exports.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """Names of providers and models as the field writes them, from what emitters write.
 
 Providers are OpenTelemetry's (`gen_ai.provider.name`, registry v1.41). A framework is no provider: then the model, and
-last the host that was called, has to tell. Source of the aliases: `reference/dialects.md` section 6 step 7.
+last the host that was called, has to tell. The aliases are what instrumentations of 2025 and 2026 write.
 """
 
 import re

@@ -9,7 +9,6 @@ import hmac
 from collections.abc import Iterable
 from typing import Any, Final
 
-import orjson
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tokensense_otel.dataflow.normalise.attributes import Attributes, attributes_of, to_text
@@ -90,4 +89,4 @@ def _prompt_of(attributes: Attributes, events: Iterable[Span.Event]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return orjson.dumps(value).decode() if value else ""
+    return repr(value) if value else ""

@@ -91,7 +91,7 @@ class CallReader:
             dialect=dialect.name,
             notes=tuple(notes),
             scope=scope,
-            root=not span.parent_span_id,
+            root=not any(span.parent_span_id),
         )
 
 

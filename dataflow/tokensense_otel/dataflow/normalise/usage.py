@@ -1,8 +1,8 @@
 """What a call's token counts mean: whether input includes the cache and output the reasoning, and what is unknown.
 
 Emitters disagree, so semantics are resolved and not assumed: first by the dialect's contract, then by a total that has
-to add up, then by what is impossible. Everything inferred is said in a note. Source: `reference/dialects.md` section 6
-step 5, and section 7 for what was measured.
+to add up, then by what is impossible. Everything inferred is said in a note. The definitions are those of the
+OpenTelemetry GenAI conventions v1.41 (`gen_ai.usage.*`: cached tokens within input, reasoning within output).
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ def resolve(counts: Counts, contract: Contract, provider: str, operation: str, n
     if output is not None:
         output, reasoning = _with_reasoning(count, output, reasoning, total, contract, provider, notes)
     elif operation in NO_ANSWER:
-        output = 0
+        output, reasoning = 0, _within(reasoning, 0)
     reports = contract.reports
     if reads is None and "cache_read" in reports:
         reads = 0
