@@ -72,10 +72,10 @@ def run_dataflow(
         )
         ready()
         events.FLOW_STARTED()
-        run_main(
+        run_main(  # type: ignore[no-untyped-call]
             flow,
             epoch_interval=timedelta(seconds=config.epoch_interval_s),
-            recovery_config=RecoveryConfig(str(folder)),
+            recovery_config=RecoveryConfig(str(folder)),  # type: ignore[no-untyped-call]
         )
         events.FLOW_STOPPED()
 

@@ -11,7 +11,7 @@ import msgspec
 from tokensense_otel.core.call import Call, Posting
 from tokensense_otel.core.insight import Insight
 from tokensense_otel.core.usage import Accounting, Usage, UsageKey
-from tokensense_otel.dataflow.accounting import Changes, Identities, Ledger
+from tokensense_otel.dataflow.accounting import Changes, Identities, Ledger, Twins, may_have_twin
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.decode import Decoder, Quarantine
 from tokensense_otel.dataflow.deltas import Deltas
@@ -48,6 +48,7 @@ class InProcessRunner:
         self._catalogue = catalogue
         self._ledger = Ledger(config.accounting, catalogue.cost)
         self._identities = Identities(config.accounting)
+        self._twins = Twins(config.accounting)
         self._rules = RuleShard(rules, catalogue)
         self._deltas = Deltas()
         self._calls: dict[tuple[str, bytes, bytes], Call] = {}
@@ -57,18 +58,22 @@ class InProcessRunner:
         decoded = self._decoder.decode(entries)
         self._samples += decoded.samples
         self._deltas.account(decoded.rejected)
-        self._book(self._ledger.ingest(decoded.spans, _STANDSTILL), identify=True)
+        postings = self._accounted(self._ledger.ingest(decoded.spans, _STANDSTILL))
+        named = [posting for posting in postings if posting.call.response_id]
+        postings = [posting for posting in postings if not posting.call.response_id]
+        postings += self._accounted(self._identities.ingest(named, _STANDSTILL))
+        paired = [posting for posting in postings if may_have_twin(posting.call)]
+        postings = [posting for posting in postings if not may_have_twin(posting.call)]
+        postings += self._accounted(self._twins.ingest(paired, _STANDSTILL))
+        self._book(postings)
 
-    def _book(self, changes: Changes, *, identify: bool) -> None:
+    def _accounted(self, changes: Changes) -> list[Posting]:
         self._deltas.account(changes.accounting)
-        final = changes.postings
-        if identify:
-            final = [posting for posting in changes.postings if not posting.call.response_id]
-            shared = [posting for posting in changes.postings if posting.call.response_id]
-            if shared:
-                self._book(self._identities.ingest(shared, _STANDSTILL), identify=False)
-        self._deltas.post(final)
-        for posting in final:
+        return changes.postings
+
+    def _book(self, postings: list[Posting]) -> None:
+        self._deltas.post(postings)
+        for posting in postings:
             call = posting.call
             key = (call.tenant, call.trace_id, call.span_id)
             if posting.sign > 0:

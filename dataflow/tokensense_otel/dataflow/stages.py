@@ -1,14 +1,19 @@
 """The stages between log and store, each a shard of plain state, and what travels between them.
 
+    spans ─ ledger ─┬─ identity ─┬─ twins ─┬─ the books: usage to the store, evidence to the rules
+                    └────────────┴─────────┘
+
 One item on the wire is everything of a batch that goes to one shard. The first letter of a key names the stage it is
-for: `t` ledger (by trace), `i` identity (by response id), `r` rules (by team, function or container), `s` the store.
+for: `t` ledger (by trace), `i` identity (by response id), `w` twins (by what two reports of one call agree on), `r`
+rules (by team, function or container), `s` the store.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from tokensense_otel.core.call import Call, Cost, Posting
+from tokensense_otel.core.call import Posting
 from tokensense_otel.core.insight import Insight
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting import (
@@ -16,8 +21,11 @@ from tokensense_otel.dataflow.accounting import (
     Changes,
     Identities,
     Ledger,
+    Twins,
     identity_shard,
+    may_have_twin,
     trace_shard,
+    twin_shard,
 )
 from tokensense_otel.dataflow.decode import Decoded
 from tokensense_otel.dataflow.deltas import Deltas
@@ -27,19 +35,14 @@ from tokensense_otel.dataflow.rules import RuleSet, RuleShard, entity_shard, rul
 
 STORE_KEY = "store"
 
-
-class Spans(msgspec.Struct, array_like=True):
-    """For the ledger. `now_ns` is log time, as everywhere."""
-
-    now_ns: int
-    spans: list[SpanFacts]
+T = TypeVar("T")
 
 
-class Postings(msgspec.Struct, array_like=True):
-    """For identity: postings that carry a response id."""
+class Batch(msgspec.Struct, Generic[T], array_like=True):
+    """Spans for a ledger, or postings for identity and twins. `now_ns` is log time, as everywhere."""
 
     now_ns: int
-    postings: list[Posting]
+    items: list[T]
 
 
 class Evidence(msgspec.Struct, array_like=True):
@@ -51,59 +54,56 @@ class Evidence(msgspec.Struct, array_like=True):
 
 
 class Settled(msgspec.Struct, array_like=True):
-    """What a stage changed in the books."""
+    """What a stage of accounting changed in the books."""
 
     now_ns: int
     postings: list[Posting]
     accounting: dict[str, Accounting]
 
 
-Message = Spans | Postings | Evidence | Deltas
-Keyed = tuple[str, Message]
+Keyed = tuple[str, Batch[SpanFacts] | Batch[Posting] | Evidence | Deltas]
 
 
-class LedgerStage:
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+class Books(Protocol[T]):
+    """A shard of accounting: `Ledger`, `Identities` or `Twins`."""
 
-    def ingest(self, message: Spans) -> list[Settled]:
-        return _settled(message.now_ns, self._ledger.ingest(message.spans, message.now_ns))
-
-    def advance(self, now_ns: int) -> list[Settled]:
-        return _settled(now_ns, self._ledger.advance(now_ns))
-
-    def next_wake(self) -> int | None:
-        return self._ledger.next_wake()
-
-    def snapshot(self) -> bytes:
-        return self._ledger.snapshot()
+    def ingest(self, items: list[T], now_ns: int, /) -> Changes: ...
+    def advance(self, now_ns: int, /) -> Changes: ...
+    def next_wake(self) -> int | None: ...
+    def snapshot(self) -> bytes: ...
 
 
-class IdentityStage:
-    def __init__(self, identities: Identities) -> None:
-        self._identities = identities
+class AccountingStage(Generic[T]):
+    def __init__(self, books: Books[T]) -> None:
+        self._books = books
 
-    def ingest(self, message: Postings) -> list[Settled]:
-        return _settled(message.now_ns, self._identities.ingest(message.postings, message.now_ns))
+    def ingest(self, batch: Batch[T], /) -> list[Settled]:
+        return _settled(batch.now_ns, self._books.ingest(batch.items, batch.now_ns))
 
-    def advance(self, now_ns: int) -> list[Settled]:
-        return _settled(now_ns, self._identities.advance(now_ns))
+    def advance(self, now_ns: int, /) -> list[Settled]:
+        return _settled(now_ns, self._books.advance(now_ns))
 
     def next_wake(self) -> int | None:
-        return self._identities.next_wake()
+        return self._books.next_wake()
 
     def snapshot(self) -> bytes:
-        return self._identities.snapshot()
+        return self._books.snapshot()
+
+
+def _settled(now_ns: int, changes: Changes) -> list[Settled]:
+    if not (changes.postings or changes.accounting):
+        return []
+    return [Settled(now_ns, changes.postings, changes.accounting)]
 
 
 class RulesStage:
     def __init__(self, rules: RuleShard) -> None:
         self._rules = rules
 
-    def ingest(self, message: Evidence) -> list[Insight]:
-        return self._rules.ingest(message.postings, message.samples, message.now_ns)
+    def ingest(self, evidence: Evidence, /) -> list[Insight]:
+        return self._rules.ingest(evidence.postings, evidence.samples, evidence.now_ns)
 
-    def advance(self, now_ns: int) -> list[Insight]:
+    def advance(self, now_ns: int, /) -> list[Insight]:
         return self._rules.advance(now_ns)
 
     def next_wake(self) -> int | None:
@@ -113,14 +113,8 @@ class RulesStage:
         return self._rules.snapshot()
 
 
-def _settled(now_ns: int, changes: Changes) -> list[Settled]:
-    if not (changes.postings or changes.accounting):
-        return []
-    return [Settled(now_ns, changes.postings, changes.accounting)]
-
-
 class Stages:
-    """Makes stages, from nothing or from a snapshot, and says which shard each thing belongs to."""
+    """Makes stages, from nothing or from a snapshot, and says which shard each thing goes to next."""
 
     def __init__(self, accounting: AccountingConfig, rules: RuleSet, catalogue: Catalogue, shards: int) -> None:
         self._accounting = accounting
@@ -128,75 +122,88 @@ class Stages:
         self._catalogue = catalogue
         self._shards = shards
 
-    def ledger(self, snapshot: bytes | None) -> LedgerStage:
-        price: Callable[[Call], Cost] = self._catalogue.cost
+    def ledger(self, snapshot: bytes | None) -> AccountingStage[SpanFacts]:
+        price = self._catalogue.cost
         if snapshot is None:
-            return LedgerStage(Ledger(self._accounting, price))
-        return LedgerStage(Ledger.restore(self._accounting, price, snapshot))
+            return AccountingStage(Ledger(self._accounting, price))
+        return AccountingStage(Ledger.restore(self._accounting, price, snapshot))
 
-    def identity(self, snapshot: bytes | None) -> IdentityStage:
+    def identity(self, snapshot: bytes | None) -> AccountingStage[Posting]:
         if snapshot is None:
-            return IdentityStage(Identities(self._accounting))
-        return IdentityStage(Identities.restore(self._accounting, snapshot))
+            return AccountingStage(Identities(self._accounting))
+        return AccountingStage(Identities.restore(self._accounting, snapshot))
+
+    def twins(self, snapshot: bytes | None) -> AccountingStage[Posting]:
+        if snapshot is None:
+            return AccountingStage(Twins(self._accounting))
+        return AccountingStage(Twins.restore(self._accounting, snapshot))
 
     def rules(self, snapshot: bytes | None) -> RulesStage:
         if snapshot is None:
             return RulesStage(RuleShard(self._rules, self._catalogue))
         return RulesStage(RuleShard.restore(self._rules, self._catalogue, snapshot))
 
-    def route_decoded(self, decoded: Decoded) -> list[Keyed]:
+    def after_decode(self, decoded: Decoded) -> list[Keyed]:
         """Spans to their ledgers, memory samples to their rules, rejections to the store."""
-        by_trace: dict[str, list[SpanFacts]] = {}
+        by_trace = _Groups[SpanFacts]()
         for span in decoded.spans:
-            by_trace.setdefault(trace_shard(span.trace_id, self._shards), []).append(span)
-        by_entity: dict[str, list[MemorySample]] = {}
+            by_trace.add(f"t{trace_shard(span.trace_id, self._shards)}", span)
+        by_entity = _Groups[MemorySample]()
         for sample in decoded.samples:
-            key = entity_shard(sample.tenant, sample.project, sample.entity, self._shards)
-            by_entity.setdefault(key, []).append(sample)
-        routed: list[Keyed] = [(f"t{key}", Spans(decoded.now_ns, spans)) for key, spans in by_trace.items()]
-        routed += [(f"r{key}", Evidence(decoded.now_ns, samples=samples)) for key, samples in by_entity.items()]
+            by_entity.add(f"r{entity_shard(sample.tenant, sample.project, sample.entity, self._shards)}", sample)
+        routed: list[Keyed] = [(key, Batch(decoded.now_ns, spans)) for key, spans in by_trace.items()]
+        routed += [(key, Evidence(decoded.now_ns, samples=samples)) for key, samples in by_entity.items()]
         if decoded.rejected:
             routed.append((STORE_KEY, Deltas(accounting=decoded.rejected)))
         return routed
 
-    def route_ledger(self, settled: Iterable[Settled]) -> list[Keyed]:
-        """Postings with a response id to identity, the others straight onto the books."""
-        deltas = Deltas()
+    def after_ledger(self, settled: Iterable[Settled]) -> list[Keyed]:
+        """Postings to identity where they name a response, to twins where another trace may repeat them."""
+        return self._route(settled, identify=True, pair=True)
+
+    def after_identity(self, settled: Iterable[Settled]) -> list[Keyed]:
+        return self._route(settled, identify=False, pair=True)
+
+    def after_twins(self, settled: Iterable[Settled]) -> list[Keyed]:
+        """Everything onto the books."""
+        return self._route(settled, identify=False, pair=False)
+
+    def _route(self, settled: Iterable[Settled], *, identify: bool, pair: bool) -> list[Keyed]:
         now_ns = 0
+        deltas = Deltas()
+        onward = _Groups[Posting]()
         final: list[Posting] = []
-        by_identity: dict[str, list[Posting]] = {}
         for change in settled:
             now_ns = max(now_ns, change.now_ns)
             deltas.account(change.accounting)
             for posting in change.postings:
-                call = posting.call
-                if call.response_id:
-                    key = identity_shard(call.tenant, call.response_id, self._shards)
-                    by_identity.setdefault(key, []).append(posting)
-                else:
+                key = self._next(posting, identify=identify, pair=pair)
+                if key is None:
                     final.append(posting)
-        routed: list[Keyed] = [(f"i{key}", Postings(now_ns, postings)) for key, postings in by_identity.items()]
-        return routed + self._book(now_ns, final, deltas)
-
-    def route_identity(self, settled: Iterable[Settled]) -> list[Keyed]:
-        """Everything onto the books."""
-        deltas = Deltas()
-        now_ns = 0
-        final: list[Posting] = []
-        for change in settled:
-            now_ns = max(now_ns, change.now_ns)
-            deltas.account(change.accounting)
-            final += change.postings
-        return self._book(now_ns, final, deltas)
-
-    def _book(self, now_ns: int, postings: list[Posting], deltas: Deltas) -> list[Keyed]:
-        deltas.post(postings)
-        by_rule: dict[str, list[Posting]] = {}
-        for posting in postings:
+                else:
+                    onward.add(key, posting)
+        deltas.post(final)
+        evidence = _Groups[Posting]()
+        for posting in final:
             call = posting.call
-            key = rule_shard(call.tenant, call.project, call.dimensions.team, self._shards)
-            by_rule.setdefault(key, []).append(posting)
-        routed: list[Keyed] = [(f"r{key}", Evidence(now_ns, some)) for key, some in by_rule.items()]
+            evidence.add(f"r{rule_shard(call.tenant, call.project, call.dimensions.team, self._shards)}", posting)
+        routed: list[Keyed] = [(key, Batch(now_ns, postings)) for key, postings in onward.items()]
+        routed += [(key, Evidence(now_ns, postings)) for key, postings in evidence.items()]
         if not deltas.empty:
             routed.append((STORE_KEY, deltas))
         return routed
+
+    def _next(self, posting: Posting, *, identify: bool, pair: bool) -> str | None:
+        call = posting.call
+        if identify and call.response_id:
+            return f"i{identity_shard(call.tenant, call.response_id, self._shards)}"
+        if pair and may_have_twin(call):
+            return f"w{twin_shard(call, self._shards)}"
+        return None
+
+
+class _Groups(dict[str, list[T]]):
+    """Things by the shard that they go to."""
+
+    def add(self, key: str, item: T) -> None:
+        self.setdefault(key, []).append(item)

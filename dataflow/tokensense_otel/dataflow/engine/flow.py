@@ -1,10 +1,9 @@
 """The Bytewax wiring, and nothing else.
 
-    log ─ normalise ┬ t ─ ledger ─ route ┬ i ─ identity ─ book ┬─────────────── s ┐
-                    ├ r ─────────────────┼ r ──────────────────┴ r ─ rules ─ find ┼─ store
-                    └ s ─────────────────┴ s ─────────────────────────────────────┘
+    log ─ normalise ─ ledger ─ settle ─ identity ─ identify ─ twins ─ pair ─ rules ─ find ─ store
 
-Step names are part of what is on disk: a renamed step starts from nothing.
+Each stage's output is routed by the first letter of its keys: to the next stage, past it, to the rules or to the
+store. Step names are part of what is on disk: a renamed step starts from nothing.
 """
 
 from collections.abc import Callable
@@ -32,30 +31,32 @@ def build_flow(
     """The dataflow from `source` (log entries) to `sink` (keyed `Deltas` and insights)."""
 
     def normalise(entries: list[Entry]) -> list[Keyed]:
-        return stages.route_decoded(decoder.decode(entries))
+        return stages.after_decode(decoder.decode(entries))
 
     flow = Dataflow(FLOW_ID)
     entries = op.input("log", flow, source)
     decoded = op.flat_map_batch("normalise", entries, normalise)
-    ledger = op.stateful_batch("ledger", _only("t", decoded), builder(stages.ledger, clock))
-    routed = op.flat_map_batch("route", ledger, _values(stages.route_ledger))
-    identity = op.stateful_batch("identity", _only("i", routed), builder(stages.identity, clock))
-    booked = op.flat_map_batch("book", identity, _values(stages.route_identity))
-    evidence = op.merge("evidence", _only("r", decoded, "d"), _only("r", routed, "r"), _only("r", booked, "b"))
-    rules = op.stateful_batch("rules", evidence, builder(stages.rules, clock))
+    ledger = op.stateful_batch("ledger", _for("t", decoded), builder(stages.ledger, clock))
+    settled = op.flat_map_batch("settle", ledger, _values(stages.after_ledger))
+    identity = op.stateful_batch("identity", _for("i", settled), builder(stages.identity, clock))
+    identified = op.flat_map_batch("identify", identity, _values(stages.after_identity))
+    twins = op.stateful_batch("twins", _for("w", settled, identified), builder(stages.twins, clock))
+    paired = op.flat_map_batch("pair", twins, _values(stages.after_twins))
+    routed = (decoded, settled, identified, paired)
+    rules = op.stateful_batch("rules", _for("r", *routed), builder(stages.rules, clock))
     found = op.flat_map_batch("find", rules, _for_store)
-    kept = op.merge("kept", _only("s", decoded, "d"), _only("s", routed, "r"), _only("s", booked, "b"), found)
-    op.output("store", kept, sink)
+    op.output("store", op.merge("kept", _for("s", *routed), found), sink)
     return flow
 
 
-def _only(letter: str, stream: Stream[Keyed], of: str = "") -> KeyedStream[Any]:
-    """The items of a stream that are for one stage."""
+def _for(letter: str, *streams: Stream[Keyed]) -> KeyedStream[Any]:
+    """The items of some streams that are for one stage."""
 
     def wanted(items: list[Keyed]) -> list[Keyed]:
         return [item for item in items if item[0][0] == letter]
 
-    return op.flat_map_batch(f"only_{letter}{of}", stream, wanted)
+    merged = streams[0] if len(streams) == 1 else op.merge(f"merge_{letter}", *streams)
+    return op.flat_map_batch(f"only_{letter}", merged, wanted)
 
 
 def _values(route: Callable[[list[Any]], list[Keyed]]) -> Callable[[list[tuple[str, Any]]], list[Keyed]]:

@@ -75,12 +75,12 @@ def _resume_epoch(databases: list[sqlite3.Connection]) -> int | None:
     if not executions:
         return None
     execution, workers, start = max(executions)
-    frontiers = dict.fromkeys(range(workers), start)
+    frontiers = dict.fromkeys(range(workers), int(start))
     query = "SELECT worker_index, worker_frontier FROM fronts WHERE ex_num = ?"
     for database in databases:
         for worker, frontier in database.execute(query, (execution,)):
             frontiers[worker] = max(frontiers[worker], frontier)
-    return int(min(frontiers.values()))
+    return min(frontiers.values())
 
 
 def _clean(database: sqlite3.Connection, resume: int) -> int:
