@@ -15,11 +15,13 @@ from tokensense_otel.core.config import split_endpoint
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.receiver.config import GrpcConfig
 from tokensense_otel.receiver.intake import Delivery, Intake, count_refusal
+from tokensense_otel.receiver.listening import listen, shown_endpoint
 from tokensense_otel.receiver.log.entry import Signal
 from tokensense_otel.receiver.otlp.responses import response
 from tokensense_otel.receiver.otlp.signals import PROTOCOLS
 from tokensense_otel.receiver.otlp.status import verdict
 
+_KEY: Final = "receiver.grpc.endpoint"
 _MAX_RESPONSE_BYTES: Final = 4 << 20
 _MAX_STREAMS: Final = 128
 _CODES: Final[dict[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
@@ -39,7 +41,10 @@ class GrpcServer:
 
     async def start(self) -> None:
         """Raises: ConfigError: when the endpoint cannot be listened on."""
-        host, _ = split_endpoint(self._config.endpoint)
+        host, port = split_endpoint(self._config.endpoint)
+        if port:
+            # Ask the system first: grpcio says neither why a port cannot be had nor keeps quiet about it.
+            listen(_KEY, self._config.endpoint).close()
         server = grpc.aio.server(options=self._options())
         # Methods that are not here are UNIMPLEMENTED (checklist 9, 83).
         for signal, protocol in PROTOCOLS.items():
@@ -50,13 +55,10 @@ class GrpcServer:
         try:
             port = server.add_insecure_port(self._config.endpoint)
         except RuntimeError as error:
-            raise ConfigError(
-                f"receiver.grpc.endpoint: cannot listen on {self._config.endpoint}; "
-                f"is something else listening there? Stop it or write another port"
-            ) from error
+            raise ConfigError(f"{_KEY}: cannot listen on {self._config.endpoint}; write another port") from error
         await server.start()
         self._server = server
-        self.endpoint = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.endpoint = shown_endpoint(host, port)
 
     async def stop(self, timeout_s: float) -> None:
         if self._server is not None:

@@ -4,17 +4,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Final
 
 import uvicorn
 
-from tokensense_otel.core.config import split_endpoint
-from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.receiver.config import HttpConfig
 from tokensense_otel.receiver.http import OtlpApplication
 from tokensense_otel.receiver.intake import Intake
-
-_BACKLOG: Final = 2048
+from tokensense_otel.receiver.listening import BACKLOG, listen, shown_endpoint
 
 
 class HttpServer:
@@ -31,7 +27,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Raises: ConfigError: when the endpoint cannot be listened on."""
-        listener = _listen(self._config.endpoint)
+        listener = listen("receiver.http.endpoint", self._config.endpoint)
         host, port = listener.getsockname()[:2]
         self._server = _Server(self._settings())
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
@@ -41,7 +37,7 @@ class HttpServer:
             listening.cancel()
             listener.close()
             await self._serving
-        self.endpoint = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.endpoint = shown_endpoint(host, port)
 
     async def stop(self) -> None:
         if self._server is not None and self._serving is not None:
@@ -60,7 +56,7 @@ class HttpServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             timeout_keep_alive=self._config.keep_alive_s,
             timeout_graceful_shutdown=max(1, round(self._stop_timeout_s)),
         )
@@ -80,25 +76,3 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _listen(endpoint: str) -> socket.socket:
-    host, port = split_endpoint(endpoint)
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            # Listening now, not later: of two sockets bound to one port, the second finds out only here.
-            listener.listen(_BACKLOG)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise ConfigError(
-            f"receiver.http.endpoint: cannot listen on {endpoint} ({error.strerror or error}); "
-            f"is something else listening there? Stop it or write another port"
-        ) from error
-    listener.setblocking(False)
-    return listener

@@ -1,0 +1,47 @@
+"""Taking a port, with an error that says what to write when it cannot be had."""
+
+import errno
+import socket
+from typing import Final
+
+from tokensense_otel.core.config import split_endpoint
+from tokensense_otel.core.errors import ConfigError
+
+BACKLOG: Final = 2048
+
+
+def listen(key: str, endpoint: str) -> socket.socket:
+    """A socket that listens on `endpoint`; `key` is where the user configured it.
+
+    Raises:
+        ConfigError: when the endpoint cannot be had.
+    """
+    host, port = split_endpoint(endpoint)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            # Listening now, not later: of two sockets bound to one port, the second finds out only here.
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise ConfigError(f"{key}: cannot listen on {endpoint}: {_reason(error)}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "something else is listening there; stop it or write another port"
+    if error.errno == errno.EACCES:
+        return "a port below 1024 needs privileges; write a higher one"
+    return f"{(error.strerror or str(error)).lower()}; write an address of this machine, for instance 127.0.0.1"
+
+
+def shown_endpoint(host: str, port: int) -> str:
+    """`host:port` as users write it, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
