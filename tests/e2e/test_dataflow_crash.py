@@ -85,11 +85,9 @@ def test_totals_equal_the_truth_after_repeated_kills(
         waiting = waiting[some:]
         flow = Dataflow(tmp_path)
         seen = read_accounting(engine).spans
-        eventually(lambda seen=seen: read_accounting(engine).spans > seen)  # it is in the middle of its work
-        flow.process.poll()
-        chance_wait = chance.random() * 0.25  # anywhere in an epoch
+        eventually(lambda: read_accounting(engine).spans > seen)  # noqa: B023 - it is in the middle of its work
         with pytest.raises(subprocess.TimeoutExpired):
-            flow.process.wait(chance_wait)
+            flow.process.wait(chance.random() * 0.25)  # anywhere in an epoch
         flow.end(signal.SIGKILL)
     asyncio.run(append(log, waiting))
     flow = Dataflow(tmp_path)

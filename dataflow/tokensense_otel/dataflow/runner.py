@@ -4,7 +4,7 @@ A recording is complete, so everything is accounted first and the rules then see
 event time. The outcome depends on the set of spans only, not on the order or the batches in which files held them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -58,13 +58,11 @@ class InProcessRunner:
         decoded = self._decoder.decode(entries)
         self._samples += decoded.samples
         self._deltas.account(decoded.rejected)
-        postings = self._accounted(self._ledger.ingest(decoded.spans, _STANDSTILL))
-        named = [posting for posting in postings if posting.call.response_id]
-        postings = [posting for posting in postings if not posting.call.response_id]
+        settled = self._accounted(self._ledger.ingest(decoded.spans, _STANDSTILL))
+        pairable, postings = _split(settled, lambda posting: may_have_twin(posting.call))
+        postings += self._accounted(self._twins.ingest(pairable, _STANDSTILL))
+        named, postings = _split(postings, lambda posting: bool(posting.call.response_id))
         postings += self._accounted(self._identities.ingest(named, _STANDSTILL))
-        paired = [posting for posting in postings if may_have_twin(posting.call)]
-        postings = [posting for posting in postings if not may_have_twin(posting.call)]
-        postings += self._accounted(self._twins.ingest(paired, _STANDSTILL))
         self._book(postings)
 
     def _accounted(self, changes: Changes) -> list[Posting]:
@@ -103,3 +101,7 @@ class InProcessRunner:
             else:
                 insights += self._rules.ingest([], [item], now_ns)
         return insights
+
+
+def _split(postings: list[Posting], wanted: Callable[[Posting], bool]) -> tuple[list[Posting], list[Posting]]:
+    return [one for one in postings if wanted(one)], [one for one in postings if not wanted(one)]

@@ -1,10 +1,10 @@
 """The stages between log and store, each a shard of plain state, and what travels between them.
 
-    spans ─ ledger ─┬─ identity ─┬─ twins ─┬─ the books: usage to the store, evidence to the rules
-                    └────────────┴─────────┘
+    spans ─ ledger ─┬─ twins ─┬─ identity ─┬─ the books: usage to the store, evidence to the rules
+                    └─────────┴────────────┘
 
 One item on the wire is everything of a batch that goes to one shard. The first letter of a key names the stage it is
-for: `t` ledger (by trace), `i` identity (by response id), `w` twins (by what two reports of one call agree on), `r`
+for: `t` ledger (by trace), `w` twins (by what two reports of one call agree on), `i` identity (by response id), `r`
 rules (by team, function or container), `s` the store.
 """
 
@@ -158,17 +158,17 @@ class Stages:
         return routed
 
     def after_ledger(self, settled: Iterable[Settled]) -> list[Keyed]:
-        """Postings to identity where they name a response, to twins where another trace may repeat them."""
-        return self._route(settled, identify=True, pair=True)
-
-    def after_identity(self, settled: Iterable[Settled]) -> list[Keyed]:
-        return self._route(settled, identify=False, pair=True)
+        """Postings to twins where another trace may repeat them, to identity where they name a response."""
+        return self._route(settled, pair=True, identify=True)
 
     def after_twins(self, settled: Iterable[Settled]) -> list[Keyed]:
-        """Everything onto the books."""
-        return self._route(settled, identify=False, pair=False)
+        return self._route(settled, pair=False, identify=True)
 
-    def _route(self, settled: Iterable[Settled], *, identify: bool, pair: bool) -> list[Keyed]:
+    def after_identity(self, settled: Iterable[Settled]) -> list[Keyed]:
+        """Everything onto the books."""
+        return self._route(settled, pair=False, identify=False)
+
+    def _route(self, settled: Iterable[Settled], *, pair: bool, identify: bool) -> list[Keyed]:
         now_ns = 0
         deltas = Deltas()
         onward = _Groups[Posting]()
@@ -177,7 +177,7 @@ class Stages:
             now_ns = max(now_ns, change.now_ns)
             deltas.account(change.accounting)
             for posting in change.postings:
-                key = self._next(posting, identify=identify, pair=pair)
+                key = self._next(posting, pair=pair, identify=identify)
                 if key is None:
                     final.append(posting)
                 else:
@@ -193,12 +193,12 @@ class Stages:
             routed.append((STORE_KEY, deltas))
         return routed
 
-    def _next(self, posting: Posting, *, identify: bool, pair: bool) -> str | None:
+    def _next(self, posting: Posting, *, pair: bool, identify: bool) -> str | None:
         call = posting.call
-        if identify and call.response_id:
-            return f"i{identity_shard(call.tenant, call.response_id, self._shards)}"
         if pair and may_have_twin(call):
             return f"w{twin_shard(call, self._shards)}"
+        if identify and call.response_id:
+            return f"i{identity_shard(call.tenant, call.response_id, self._shards)}"
         return None
 
 
