@@ -49,7 +49,8 @@ class OtlpApplication:
         except _SenderGone:
             return
         except asyncio.CancelledError:
-            raise
+            # Only the end of a stop's deadline cancels a request. uvicorn would answer 500, and its sender drop it all.
+            await _refuse(send, Retryable("the receiver is stopping", delay_s=BUSY_DELAY_S), format_ or "json")
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender gets an answer that keeps its data
             if signal is not None:
                 count_refusal(error, signal, "http")

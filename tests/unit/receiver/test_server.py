@@ -155,6 +155,35 @@ def test_what_is_in_work_is_finished_and_nothing_comes_after() -> None:
     asyncio.run(story())
 
 
+def test_what_cannot_be_finished_in_time_stays_with_its_sender() -> None:
+    """OTLP checklist 52, 100: at the end of the deadline a request is answered as retryable, on both transports."""
+    log = MemoryLog()
+
+    async def story() -> None:
+        receiver = Receiver(receiver_config(stop_timeout_s=1, append_timeout_s=60), log)
+        await receiver.start()
+        log.gate = asyncio.Event()
+        url = f"http://{receiver.endpoints.http}/v1/traces"
+        async with (
+            httpx2.AsyncClient(trust_env=False) as client,
+            grpc.aio.insecure_channel(receiver.endpoints.grpc) as channel,
+        ):
+            over_http = asyncio.create_task(client.post(url, content=BODY, headers=HEADERS))
+            await log.waiting.wait()
+            log.waiting.clear()
+            over_grpc = asyncio.ensure_future(exporting(channel)(BODY))
+            await log.waiting.wait()
+            async with asyncio.timeout(10):
+                await receiver.stop()
+            assert (await over_http).status_code == 503
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await over_grpc
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+    asyncio.run(story())
+    assert log.entries == []
+
+
 def test_what_was_acknowledged_is_on_the_real_log(tmp_path: Path) -> None:
     """Both transports into the embedded log: each acknowledged request is read back."""
     log = EmbeddedLog(LogConfig(partitions=2), tmp_path / "log")
