@@ -6,20 +6,21 @@ what is added and later taken out leaves nothing behind.
 """
 
 from collections.abc import Sequence
+from operator import add, sub
 from typing import Any
 
 
 class Rolling:
     """Running sums of integer vectors over the last `width_ns`."""
 
-    __slots__ = ("_buckets", "_count", "_fields", "_size", "head", "totals")
+    __slots__ = ("_buckets", "_count", "_size", "_zeroes", "head", "totals")
 
     def __init__(self, width_ns: int, buckets: int, fields: int) -> None:
         if width_ns % buckets:
             raise ValueError("the width of a window must be a whole number of its buckets")
         self._size = width_ns // buckets
         self._count = buckets
-        self._fields = fields
+        self._zeroes = (0,) * fields
         self._buckets: dict[int, list[int]] = {}
         self.head: int | None = None
         """Number of the newest bucket; `None` before anything happened."""
@@ -36,7 +37,9 @@ class Rolling:
         return not self._buckets
 
     def add(self, time_ns: int, values: Sequence[int], sign: int = 1) -> bool:
-        """Add `values` × `sign` to the bucket of `time_ns`, moving the window forward where that is newer.
+        """Add `values`, one for each field, × `sign` (1 or −1) to the bucket of `time_ns`.
+
+        Moves the window forward where that is newer.
 
         `False`, and nothing changed, where the time is before the window. A time in the future moves the window
         there: the caller clamps it.
@@ -47,15 +50,13 @@ class Rolling:
             self._move(bucket)
         elif bucket <= head - self._count:
             return False
-        sums, totals = self._buckets.get(bucket), self.totals
-        if sums is None:
-            sums = self._buckets[bucket] = [0] * self._fields
-        for index, value in enumerate(values):
-            if value:
-                sums[index] += sign * value
-                totals[index] += sign * value
-        if sign < 0 and not any(sums):
-            del self._buckets[bucket]
+        apply = add if sign > 0 else sub
+        sums = list(map(apply, self._buckets.get(bucket) or self._zeroes, values))
+        if sign > 0 or any(sums):
+            self._buckets[bucket] = sums
+        else:
+            self._buckets.pop(bucket, None)
+        self.totals = list(map(apply, self.totals, values))
         return True
 
     def advance(self, time_ns: int) -> bool:
@@ -67,13 +68,12 @@ class Rolling:
         self.head = head
         gone = [bucket for bucket in self._buckets if bucket <= head - self._count]
         for bucket in gone:
-            for index, value in enumerate(self._buckets.pop(bucket)):
-                self.totals[index] -= value
+            self.totals = list(map(sub, self.totals, self._buckets.pop(bucket)))
         return bool(gone)
 
     def at(self, bucket: int) -> Sequence[int]:
         """Sums of one bucket by its number, zeroes where nothing happened."""
-        return self._buckets.get(bucket) or [0] * self._fields
+        return self._buckets.get(bucket) or self._zeroes
 
     def first(self) -> int | None:
         """Number of the oldest bucket in which anything is counted."""
@@ -92,7 +92,7 @@ class Rolling:
         """Take over a snapshot of a window of the same shape."""
         self.head, buckets = state
         self._buckets = {bucket: list(sums) for bucket, sums in buckets}
-        self.totals = [sum(column) for column in zip(*self._buckets.values(), strict=True)] or [0] * self._fields
+        self.totals = [sum(column) for column in zip(*self._buckets.values(), strict=True)] or list(self._zeroes)
 
 
 class Peaks:

@@ -61,8 +61,9 @@ def samples(request: ExportMetricsServiceRequest, *, tenant: str, project: str) 
                     draft.source = draft.source or metric.name
                     if metric.name == "faas.mem_usage":
                         draft.limit, factor = _function_limit(resource)
-                        value *= factor
-                    _fill(draft, known.role, value * known.scale, known.rank)
+                    else:
+                        factor = known.scale
+                    _fill(draft, known.role, value * factor, known.rank)
     made = (_sample(tenant, owner, entity, time_ns, draft) for (owner, entity, time_ns), draft in drafts.items())
     return [sample for sample in made if sample is not None]
 

@@ -10,7 +10,7 @@ from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.call_rule import Fact, WindowRule, team_of
 from tokensense_otel.dataflow.rules.rule import WindowConfig, Words
-from tokensense_otel.dataflow.rules.series import MONEY, CallSeries
+from tokensense_otel.dataflow.rules.series import MONEY, NO_MONEY, CallSeries
 
 
 class CacheWasteConfig(WindowConfig):
@@ -55,7 +55,7 @@ class CacheWaste(WindowRule[CacheWasteConfig]):
         return series.counts[1] != 0
 
     def mark_unfit(self, series: CallSeries, time_ns: int, /) -> None:
-        series.window.add(time_ns, (0, 1))
+        series.window.add(time_ns, (0, 1, 0, *NO_MONEY))
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
         calls, cached, input_tokens = series.counts

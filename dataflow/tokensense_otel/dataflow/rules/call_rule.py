@@ -13,14 +13,13 @@ from tokensense_otel.core.call import UNATTRIBUTED, Call, Cost, CostKind
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.rule import HOUR_NS, Rule, RuleConfig, WindowConfig
-from tokensense_otel.dataflow.rules.series import BUCKETS, MONEY, CallSeries
+from tokensense_otel.dataflow.rules.series import BUCKETS, MONEY, NO_MONEY, CallSeries
 from tokensense_otel.dataflow.windows import Rolling
 
 NOT_TEXT: Final = frozenset({"embeddings", "rerank", "moderation", "image", "speech", "transcription"})
 """Operations whose answer is no text, so that its length says nothing."""
 
 MONTH_HOURS: Final = 30 * 24
-_NO_MONEY: Final = (0, 0, 0, 0)
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -56,7 +55,7 @@ class CallRule(Rule[ConfigT, CallSeries]):
 
     def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
         """Put a call on its key, or take it off. `False` where it is older than the window."""
-        money = _money(call.cost, fact.alternative) if fact.matters else _NO_MONEY
+        money = _money(call.cost, fact.alternative) if fact.matters else NO_MONEY
         series.month.add(time_ns, money, sign)
         if not series.window.add(time_ns, fact.counts + money, sign):
             return False
@@ -115,7 +114,7 @@ class WindowRule(CallRule[WindowT]):
 def _money(cost: Cost, alternative: Cost | None) -> tuple[int, int, int, int]:
     """Priced, spent, compared, saved: an estimate counts at its low end, its alternative at its high end."""
     if cost.kind is CostKind.UNKNOWN:
-        return _NO_MONEY
+        return NO_MONEY
     if alternative is None or alternative.kind is CostKind.UNKNOWN:
         return 1, cost.low, 0, 0
     return 1, cost.low, 1, max(0, cost.low - alternative.high)

@@ -75,7 +75,7 @@ class RuleShard:
 
     def next_wake(self) -> int | None:
         """When `advance` is wanted next, in log time; `None` while nothing is kept."""
-        if self._advanced_ns is None or not any(self._tables.values()):
+        if self._advanced_ns is None or not any(len(table) for table in self._tables.values()):
             return None
         wake = (self._advanced_ns // BEAT_NS + 1) * BEAT_NS
         for table in self._tables.values():
@@ -111,8 +111,8 @@ class RuleShard:
         shard._clamped = dict(clamped)
         for name, (blobs, doubts) in tables.items():
             table = shard._tables.get(name)
-            dropped = 0 if table else len(blobs)
-            if table:
+            dropped = 0 if table is not None else len(blobs)
+            if table is not None:
                 table.doubts.load(doubts)
                 for blob in blobs:
                     key, state = decode_key(blob)

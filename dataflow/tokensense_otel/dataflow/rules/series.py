@@ -3,6 +3,7 @@
 A series is encoded once and again only after it changed, so a snapshot of a shard costs what was touched.
 """
 
+from bisect import insort
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ SAMPLES: Final = 5
 PRICES: Final = 4
 MONEY: Final = 4
 """Money of a bucket: calls with a known price, their nano-dollars, calls with an alternative, nano-dollars it saves."""
+NO_MONEY: Final = (0, 0, 0, 0)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.decode
@@ -125,14 +127,16 @@ class CallSeries(Series):
 
     def sample(self, time_ns: int, trace_id: bytes, sign: int) -> None:
         """Keep the newest traces; a reversed call is evidence no more."""
-        entry = (time_ns, trace_id)
+        entry, samples = (time_ns, trace_id), self.samples
         if sign < 0:
-            if entry in self.samples:
-                self.samples.remove(entry)
-        elif (len(self.samples) < SAMPLES or entry > self.samples[0]) and entry not in self.samples:
-            self.samples.append(entry)
-            self.samples.sort()
-            del self.samples[:-SAMPLES]
+            if entry in samples:
+                samples.remove(entry)
+        elif not samples or entry > samples[-1]:
+            samples.append(entry)
+            del samples[:-SAMPLES]
+        elif (len(samples) < SAMPLES or entry > samples[0]) and entry not in samples:
+            insort(samples, entry)
+            del samples[:-SAMPLES]
 
     def state(self) -> list[Any]:
         window = self.window

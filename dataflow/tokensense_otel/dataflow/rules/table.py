@@ -6,6 +6,8 @@ forbids firing (cached tokens were seen) is kept in a Bloom filter, which errs o
 """
 
 import hashlib
+from collections import OrderedDict
+from itertools import islice
 from typing import Any, Final
 
 from tokensense_otel.dataflow.rules.rule import Rule
@@ -25,7 +27,8 @@ class Table:
         self.evicted = 0
         """Keys given up or not taken since this was last read; the engine reports and resets it."""
         self.doubts = Doubts()
-        self._series: dict[Key, Any] = {}
+        # Oldest use first.
+        self._series: OrderedDict[Key, Any] = OrderedDict()
         self._active: dict[Key, Any] = {}
 
     def __len__(self) -> int:
@@ -33,9 +36,9 @@ class Table:
 
     def find(self, key: Key) -> Any | None:
         """The series of a key, which counts as a use of it."""
-        series = self._series.pop(key, None)
+        series = self._series.get(key)
         if series is not None:
-            self._series[key] = series
+            self._series.move_to_end(key)
         return series
 
     def add(self, key: Key, series: Series, time_ns: int) -> bool:
@@ -73,16 +76,14 @@ class Table:
     def _evict(self, time_ns: int) -> bool:
         rounds = len(self._series) // _LOOK + 1 if self._active else 1
         for _ in range(rounds):
-            oldest = [key for key, _ in zip(self._series, range(_LOOK), strict=False)]
+            oldest = list(islice(self._series, _LOOK))
             idle = [key for key in oldest if key not in self._active]
             gone = min(idle, key=lambda key: self._series[key].weight, default=None)
             for key in oldest:
-                series = self._series.pop(key)
-                if key != gone:
-                    self._series[key] = series
-                elif self.rule.unfit(series):
-                    self.doubts.add(key, time_ns)
+                self._series.move_to_end(key)
             if gone is not None:
+                if self.rule.unfit(self._series.pop(gone)):
+                    self.doubts.add(gone, time_ns)
                 self.evicted += 1
                 return True
         return False

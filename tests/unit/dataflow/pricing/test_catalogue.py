@@ -5,7 +5,8 @@ import pytest
 from tests.unit.dataflow.pricing.calls import call, ns
 from tokensense_otel.core.call import CostKind, Tokens
 from tokensense_otel.core.money import usd_text
-from tokensense_otel.dataflow.pricing import Catalogue, catalogue as module
+from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.pricing import catalogue as module
 
 
 @pytest.fixture(scope="module")
