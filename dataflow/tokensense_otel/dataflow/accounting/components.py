@@ -1,48 +1,89 @@
 """The parts of an open trace that can be settled apart, so that a long trace is not settled anew for every span.
 
-Children end before their parents, so a trace arrives as many small trees that grow together. Two spans can matter to
-each other only if one lies within the other, or if they may report one call: the same response id, or the same usage
-under the same parent. Spans that are linked in none of these ways are in different components. Components only grow.
+Reports of calls can matter to each other only if one lies within the other, or if they may be of one call: the same
+response id, or the same usage under the same parent. Reports that are linked in none of these ways are in different
+components, which only ever grow. Spans that report no call join nothing; they lend dimensions to what is beneath them,
+so whatever is beneath a span is settled anew when that span comes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tokensense_otel.dataflow.facts import SpanFacts
 
 Node = bytes | tuple[str | bytes, ...]
 """A span by its id, or something that spans have in common."""
+Spans = Mapping[bytes, SpanFacts]
 
 
 class Components:
-    """Disjoint sets of spans; the smaller always joins the larger."""
+    """Disjoint sets of reports; the smaller always joins the larger. `spans` is every span of the trace that came."""
 
-    def __init__(self) -> None:
+    def __init__(self, spans: Spans) -> None:
+        self._spans = spans
         self._leader: dict[Node, Node] = {}
         self._members: dict[Node, list[Node]] = {}
-        self._orphans: dict[bytes, list[bytes]] = {}
-        """Parent that has not come yet → its children that have."""
+        self._children: dict[bytes, list[bytes]] = {}
+        for facts in spans.values():
+            self.link(facts)
 
-    def link(self, facts: SpanFacts, present: Mapping[bytes, SpanFacts]) -> None:
-        """Put a span, new or reported anew, where it belongs. `present` holds every span of the trace."""
-        span_id, parent_id = facts.span_id, facts.parent_id
+    def link(self, facts: SpanFacts) -> None:
+        """Put a span, new or reported anew, where it belongs."""
+        span_id, parent_id, call = facts.span_id, facts.parent_id, facts.call
+        siblings = self._children.setdefault(parent_id, [])
+        if span_id not in siblings[-1:]:
+            siblings.append(span_id)
+        around = next((above.span_id for above in ancestors(self._spans, span_id) if above.call is not None), None)
+        if call is None:
+            if around is not None:
+                self._embrace(around, span_id)
+            return
         self._add(span_id)
-        if parent_id in present:
-            self._unite(span_id, parent_id)
-        elif parent_id:
-            self._orphans.setdefault(parent_id, []).append(span_id)
-        for child in self._orphans.pop(span_id, ()):
-            self._unite(span_id, child)
-        call = facts.call
-        if call is not None:
-            if call.response_id:
-                self._unite(span_id, ("response", call.response_id))
-            if call.tokens.known:
-                self._unite(span_id, ("usage", parent_id, f"{call.tokens.input},{call.tokens.output}"))
+        self._embrace(span_id, span_id)
+        if around is not None:
+            self._unite(span_id, around)
+        if call.response_id:
+            self._unite(span_id, ("response", call.response_id))
+        if call.tokens.known:
+            self._unite(span_id, ("usage", parent_id, f"{call.tokens.input},{call.tokens.output}"))
 
-    def of(self, span_ids: set[bytes]) -> list[list[bytes]]:
-        """The spans of each component that one of these spans is in."""
-        leaders = {self._leader[span_id] for span_id in span_ids}
-        return [[node for node in self._members[leader] if isinstance(node, bytes)] for leader in leaders]
+    def touched(self, span_ids: Iterable[bytes]) -> list[set[bytes]]:
+        """What to settle anew after these spans came or changed: components, each with the spans around its members."""
+        leaders = {
+            self._leader[beneath]
+            for span_id in span_ids
+            for beneath in (span_id, *self._beneath(span_id, past_reports=True))
+            if self._spans[beneath].call is not None
+        }
+        groups: list[set[bytes]] = []
+        for leader in leaders:
+            group = {node for node in self._members[leader] if isinstance(node, bytes)}
+            for span_id in tuple(group):
+                for above in ancestors(self._spans, span_id):
+                    if above.span_id in group:
+                        break
+                    group.add(above.span_id)
+            groups.append(group)
+        return groups
+
+    def _embrace(self, around: bytes, span_id: bytes) -> None:
+        """Unite a report with the nearest reports beneath a span."""
+        for beneath in self._beneath(span_id, past_reports=False):
+            if self._spans[beneath].call is not None:
+                self._unite(around, beneath)
+
+    def _beneath(self, span_id: bytes, *, past_reports: bool) -> list[bytes]:
+        """The spans beneath a span, down to the nearest reports or all the way."""
+        found: list[bytes] = []
+        seen = {span_id}
+        todo = [span_id]
+        while todo:
+            for child in self._children.get(todo.pop(), ()):
+                if child not in seen:
+                    seen.add(child)
+                    found.append(child)
+                    if past_reports or self._spans[child].call is None:
+                        todo.append(child)
+        return found
 
     def _add(self, node: Node) -> Node:
         leader = self._leader.get(node)
@@ -61,3 +102,16 @@ class Components:
         self._members[large] += moved
         for node in moved:
             self._leader[node] = large
+
+
+def ancestors(spans: Spans, span_id: bytes) -> Iterable[SpanFacts]:
+    """From the parent up, as far as spans have come; a loop of parents ends where it closes."""
+    seen = {span_id}
+    parent = spans[span_id].parent_id
+    while parent and parent not in seen:
+        facts = spans.get(parent)
+        if facts is None:
+            return
+        yield facts
+        seen.add(parent)
+        parent = facts.parent_id

@@ -13,7 +13,7 @@ from tokensense_otel.core.call import Call, Cost, Posting
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.changes import Changes
 from tokensense_otel.dataflow.accounting.config import AccountingConfig
-from tokensense_otel.dataflow.accounting.open_trace import OpenTrace, TraceState, decode_trace
+from tokensense_otel.dataflow.accounting.open_trace import OpenTrace, RestingTrace, TraceState
 from tokensense_otel.dataflow.accounting.recent import RecentIds, RecentState, recent_key
 from tokensense_otel.dataflow.accounting.sameness import order
 from tokensense_otel.dataflow.accounting.trace import settle
@@ -29,7 +29,7 @@ TraceKey = tuple[str, bytes]
 
 class _State(msgspec.Struct, array_like=True):
     version: int
-    traces: list[msgspec.Raw]
+    traces: list[RestingTrace]
     recent: RecentState
 
 
@@ -47,7 +47,7 @@ class Ledger:
         self._config = config
         self._price = price
         self._idle_ns = round(config.trace_idle_s * _SECOND)
-        self._open: OrderedDict[TraceKey, OpenTrace] = OrderedDict()
+        self._open: OrderedDict[TraceKey, OpenTrace | RestingTrace] = OrderedDict()
         self._spans = 0
         self._recent = RecentIds(round(config.resend_window_s * _SECOND), config.max_resend_ids)
 
@@ -66,7 +66,7 @@ class Ledger:
         """Close the traces that were idle long enough. What they came to is already on the books."""
         while self._open:
             key, oldest = next(iter(self._open.items()))
-            if now_ns - oldest.trace.last_ns < self._idle_ns:
+            if now_ns - oldest.last_ns < self._idle_ns:
                 break
             self._close(key, now_ns)
         self._recent.expire(now_ns)
@@ -76,7 +76,7 @@ class Ledger:
         """When `advance` has something to do, in Unix nanoseconds."""
         if not self._open:
             return None
-        return next(iter(self._open.values())).trace.last_ns + self._idle_ns
+        return next(iter(self._open.values())).last_ns + self._idle_ns
 
     @property
     def open_spans(self) -> int:
@@ -84,8 +84,17 @@ class Ledger:
         return self._spans
 
     def snapshot(self) -> bytes:
-        """The state as bytes. Traces that did not change since the last snapshot are not encoded again."""
-        return _encoder.encode(_State(VERSION, [held.encode() for held in self._open.values()], self._recent.state()))
+        """The state as bytes. A trace that did not change since the snapshot before is from then on kept as bytes."""
+        traces: list[RestingTrace] = []
+        for key, held in self._open.items():
+            if isinstance(held, OpenTrace):
+                quiet = held.resting is not None
+                traces.append(held.rest())
+                if quiet:
+                    self._open[key] = traces[-1]
+            else:
+                traces.append(held)
+        return _encoder.encode(_State(VERSION, traces, self._recent.state()))
 
     @classmethod
     def restore(cls, config: AccountingConfig, price: Price, snapshot: bytes) -> "Ledger":
@@ -98,19 +107,20 @@ class Ledger:
         if state.version != VERSION:
             raise ValueError(f"a ledger snapshot of version {state.version}; this version reads {VERSION}")
         ledger = cls(config, price)
-        for raw in state.traces:
-            held = OpenTrace(decode_trace(raw))
-            ledger._open[held.trace.tenant, held.trace.trace_id] = held
-            ledger._spans += len(held.spans)
+        for held in state.traces:
+            held.encoded = held.encoded.copy()
+            ledger._open[held.tenant, held.trace_id] = held
+            ledger._spans += held.count
         ledger._recent.load(state.recent)
         return ledger
 
     def _account(self, key: TraceKey, spans: list[SpanFacts], now_ns: int, changes: Changes) -> None:
         tenant, trace_id = key
-        held = self._open.get(key)
+        found = self._open.get(key)
+        held = found.wake() if isinstance(found, RestingTrace) else found
         was_open = held is not None
         if held is None:
-            held = OpenTrace(TraceState(tenant, trace_id, now_ns))
+            held = OpenTrace(TraceState(tenant, trace_id), now_ns)
             marker = trace_id + tenant.encode()
             if recent_key(marker) in self._recent:
                 held.trace.had_calls = recent_key(marker, _HAD_CALLS) in self._recent
@@ -128,8 +138,8 @@ class Ledger:
             else:
                 resent += 1
         if held.spans:
-            held.trace.last_ns = now_ns
-            held.encoded = None
+            held.last_ns = now_ns
+            held.resting = None
             self._open[key] = held
             self._open.move_to_end(key)
         if changed and held.kinds[Kind.OTHER] < len(held.spans):
@@ -152,7 +162,7 @@ class Ledger:
     def _was_closed(self, facts: SpanFacts) -> bool:
         return recent_key(facts.trace_id + facts.tenant.encode(), facts.span_id) in self._recent
 
-    def _settle(self, held: OpenTrace, span_ids: list[bytes], changes: Changes) -> None:
+    def _settle(self, held: OpenTrace, span_ids: set[bytes], changes: Changes) -> None:
         """Post the difference between what these spans came to before and what they come to now."""
         spans = {span_id: held.spans[span_id] for span_id in span_ids}
         calls = settle(spans, had_calls=held.trace.had_calls)
@@ -164,12 +174,12 @@ class Ledger:
                 continue
             cost: Cost | None = None
             if old is not None:
-                was = held.discount(span_id)
+                was = held.strike(span_id)
                 gone.append(was)
                 cost = was.cost if call is not None and _priced_facts(old) == _priced_facts(call) else None
             if call is not None:
                 new = msgspec.structs.replace(call, cost=cost or self._price(call))
-                held.count(span_id, call, new)
+                held.enter(span_id, call, new)
                 come.append(new)
         changes.postings += [Posting(-1, call) for call in sorted(gone, key=order)]
         changes.postings += [Posting(1, call) for call in sorted(come, key=order)]
@@ -180,8 +190,9 @@ class Ledger:
 
     def _close(self, key: TraceKey, now_ns: int) -> None:
         """Forget a trace but for the ids of its spans."""
-        held = self._open.pop(key)
-        self._spans -= len(held.spans)
+        found = self._open.pop(key)
+        held = found.wake() if isinstance(found, RestingTrace) else found
+        self._spans -= held.count
         marker = held.trace.trace_id + held.trace.tenant.encode()
         self._recent.add(recent_key(marker), now_ns)
         if held.posted or held.trace.had_calls:

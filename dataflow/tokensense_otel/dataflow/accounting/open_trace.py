@@ -15,30 +15,53 @@ class TraceState(msgspec.Struct, array_like=True):
 
     tenant: str
     trace_id: bytes
-    last_ns: int
     had_calls: bool = False
     spans: list[SpanFacts] = []
     """All distinct reports; more than one of a span where it was exported with different attributes."""
     posted: list[Call] = []
 
 
+class RestingTrace(msgspec.Struct, array_like=True):
+    """An open trace as bytes: how it is written to a snapshot, and how it waits once nothing happens to it any more."""
+
+    tenant: str
+    trace_id: bytes
+    last_ns: int
+    count: int
+    """How many spans it has."""
+    encoded: msgspec.Raw
+
+    def wake(self) -> "OpenTrace":
+        return OpenTrace(_decoder.decode(self.encoded), self.last_ns)
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(TraceState)
 
 
-def decode_trace(encoded: msgspec.Raw) -> TraceState:
-    """The inverse of `OpenTrace.encode`."""
-    return _decoder.decode(encoded)
-
-
 class OpenTrace:
-    """A trace at work: its data, indexed, and its encoding for as long as that holds."""
+    """A trace at work: its data, indexed, and its encoding for as long as that holds.
 
-    __slots__ = ("components", "encoded", "kinds", "posted", "settled", "spans", "stand_ins", "trace", "variants")
+    `last_ns` is when a span of it came last.
+    """
 
-    def __init__(self, trace: TraceState) -> None:
+    __slots__ = (
+        "components",
+        "kinds",
+        "last_ns",
+        "posted",
+        "resting",
+        "settled",
+        "spans",
+        "stand_ins",
+        "trace",
+        "variants",
+    )
+
+    def __init__(self, trace: TraceState, last_ns: int) -> None:
         self.trace = trace
-        self.encoded: msgspec.Raw | None = None
+        self.last_ns = last_ns
+        self.resting: RestingTrace | None = None
         self.spans: dict[bytes, SpanFacts] = {}
         self.variants: dict[bytes, list[SpanFacts]] = {}
         self.components: Components | None = None
@@ -70,25 +93,23 @@ class OpenTrace:
         self.kinds[facts.kind] += 1
         self.spans[span_id] = facts
         if self.components is not None:
-            self.components.link(facts, self.spans)
+            self.components.link(facts)
         elif len(self.spans) > 1:
-            self.components = Components()
-            for present in self.spans.values():
-                self.components.link(present, self.spans)
+            self.components = Components(self.spans)
         return known is None
 
-    def touched(self, span_ids: set[bytes]) -> list[list[bytes]]:
+    def touched(self, span_ids: set[bytes]) -> list[set[bytes]]:
         """The spans to settle anew, in groups that do not matter to each other, after these changed."""
-        return [list(self.spans)] if self.components is None else self.components.of(span_ids)
+        return [set(self.spans)] if self.components is None else self.components.touched(span_ids)
 
-    def count(self, span_id: bytes, call: Call, posted: Call) -> None:
+    def enter(self, span_id: bytes, call: Call, posted: Call) -> None:
         """A span is this call."""
         self.settled[span_id] = call
         self.posted[span_id] = posted
         if self.spans[span_id].kind is Kind.WRAPPER:
             self.stand_ins.add(span_id)
 
-    def discount(self, span_id: bytes) -> Call:
+    def strike(self, span_id: bytes) -> Call:
         """A span is no call, or no longer the one that it was. Returns what was posted."""
         del self.settled[span_id]
         self.stand_ins.discard(span_id)
@@ -111,14 +132,22 @@ class OpenTrace:
         variants = self.variants.get(facts.span_id)
         return facts in variants if variants else self.spans.get(facts.span_id) == facts
 
-    def encode(self) -> msgspec.Raw:
-        if self.encoded is None:
-            self.trace.spans = [facts for span_id, facts in self.spans.items() if span_id not in self.variants] + [
-                facts for variants in self.variants.values() for facts in variants
-            ]
-            self.trace.posted = list(self.posted.values())
-            self.encoded = msgspec.Raw(_encoder.encode(self.trace))
-        return self.encoded
+    @property
+    def count(self) -> int:
+        """How many spans it has."""
+        return len(self.spans)
+
+    def rest(self) -> RestingTrace:
+        """The trace as bytes; the same object until something is admitted or accounted."""
+        if self.resting is None:
+            trace = self.trace
+            trace.spans = [facts for span_id, facts in self.spans.items() if span_id not in self.variants]
+            trace.spans += [facts for variants in self.variants.values() for facts in variants]
+            trace.posted = list(self.posted.values())
+            encoded = msgspec.Raw(_encoder.encode(trace))
+            trace.spans, trace.posted = [], []
+            self.resting = RestingTrace(trace.tenant, trace.trace_id, self.last_ns, len(self.spans), encoded)
+        return self.resting
 
 
 _MAX_VARIANTS = 4

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from tokensense_otel.core.call import DEFAULT_PROJECT, Call, Dimensions
+from tokensense_otel.dataflow.accounting.components import ancestors
 from tokensense_otel.dataflow.accounting.merge import complete, over
 from tokensense_otel.dataflow.accounting.sameness import (
     clusters,
@@ -81,16 +82,7 @@ class _Trial:
     # The tree
 
     def _ancestors(self, span_id: bytes) -> Iterable[SpanFacts]:
-        """From the parent up, as far as spans have come; a loop of parents ends where it closes."""
-        seen = {span_id}
-        parent = self._spans[span_id].parent_id
-        while parent and parent not in seen:
-            facts = self._spans.get(parent)
-            if facts is None:
-                return
-            yield facts
-            seen.add(parent)
-            parent = facts.parent_id
+        return ancestors(self._spans, span_id)
 
     def _mark_above(self, span_id: bytes) -> None:
         for facts in self._ancestors(span_id):

@@ -261,3 +261,39 @@ def test_the_books_are_the_settlement_of_everything_seen(spans: list[SpanFacts],
             sums.ledger = Ledger.restore(sums.config, price, sums.ledger.snapshot())
         standing = {call.span_id: msgspec.structs.replace(call, cost=UNKNOWN_COST) for call in sums.calls}
         assert standing == settle(seen)
+
+
+def test_a_quiet_trace_is_kept_as_bytes_and_wakes_as_it_was() -> None:
+    """After two snapshots without a change a trace rests; a late root still corrects its calls exactly."""
+    sums = Sums()
+    (first,) = sums.ingest(facts_of_span(2, parent=1))
+    assert sums.ledger.snapshot() == sums.ledger.snapshot() == sums.ledger.snapshot()
+    assert sums.ingest(facts_of_span(2, parent=1)) == []
+    sums.ledger.snapshot()
+    sums.ledger.snapshot()
+    postings = sums.ingest(facts_of_span(1, Kind.OTHER, own=Dimensions(team="search")))
+    assert [posting.sign for posting in postings] == [-1, 1]
+    assert postings[0].call == first.call
+    sums.ledger.snapshot()
+    sums.ledger.snapshot()
+    sums.ledger.advance(500 * SECOND)
+    assert sums.ledger.open_spans == 0
+    assert sums.ingest(facts_of_span(2, parent=1), at=500 * SECOND) == []
+
+
+def test_a_recording_has_no_limits() -> None:
+    """Replaying lifts every limit by count, and leaves the windows."""
+    config = AccountingConfig(trace_idle_s=7).without_limits()
+    assert config.trace_idle_s == 7
+    assert min(config.max_open_spans, config.max_trace_spans, config.max_resend_ids, config.max_identities) > 10**15
+
+
+def test_a_long_trace_costs_the_same_for_every_span() -> None:
+    """2,000 calls beneath one agent, one after another, are settled in components of their own: no quadratic work."""
+    sums = Sums(max_open_spans=10_000, max_trace_spans=10_000)
+    sums.ingest(facts_of_span(1, Kind.WRAPPER, own=Dimensions(team="search")))
+    components = 0
+    for number in range(2, 2002):
+        (posting,) = sums.ingest(facts_of_span(number, parent=1, tokens=Tokens(number, 1), scope="sdk"))
+        components += posting.call.dimensions.team == "search"
+    assert components == 2000
