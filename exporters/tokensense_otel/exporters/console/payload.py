@@ -3,7 +3,7 @@
 2026-01-01T12:00:00Z FIRING   high   MODEL_MISUSE team=search model=o1: Premium model on trivial work | … | …
 """
 
-from tokensense_otel.core.insight import Insight
+from tokensense_otel.core.insight import Insight, Status
 from tokensense_otel.exporters import facts
 from tokensense_otel.exporters.text import one_line
 
@@ -17,7 +17,8 @@ def encode_line(insight: Insight) -> str:
     saves = facts.savings(insight)
     if saves is not None:
         parts.append(f"saves about {saves}")
-    parts.append(f"do: {insight.suggested_fix}")
+    if insight.suggested_fix and insight.status is not Status.RESOLVED:
+        parts.append(f"do: {insight.suggested_fix}")
     return " | ".join(one_line(part) if index else _aligned(part) for index, part in enumerate(parts) if part)
 
 

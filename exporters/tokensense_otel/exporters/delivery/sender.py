@@ -69,7 +69,7 @@ class Sender:
     async def run(self) -> None:
         """Deliver until `stop`. Cancelled, it drops what is under way, which stays pending."""
         try:
-            while not (self._stopping and not self._tasks and not self._ended):
+            while True:
                 self._wake.clear()
                 try:
                     await self._record()
@@ -77,6 +77,8 @@ class Sender:
                         await self._launch()
                 except Exception as error:  # noqa: BLE001 - a full disk or a locked store must not end delivery
                     events.RING_FAILED(part=self._name, error=redacted(str(error), self._secrets)[:_REASON_CHARS])
+                if self._stopping and not self._tasks and not self._ended:
+                    return
                 await self._pause()
         finally:
             for task in self._tasks:
@@ -153,14 +155,14 @@ class Sender:
         )
         reason = redacted(verdict.reason, self._secrets)[:_REASON_CHARS]
         self._ended.append((delivery, msgspec.structs.replace(verdict, reason=reason)))
-        self._report(outcome, verdict, reason)
         change = self._endpoint.observe(outcome, now)
+        self._returned = self._returned or change is Change.CLOSED
+        self.wake()
+        self._report(outcome, verdict, reason)
         if change is Change.OPENED and isinstance(outcome, EndpointDown):
             events.ENDPOINT_DOWN(exporter=self._name, reason=reason)
         elif change is Change.CLOSED:
-            self._returned = True
             events.ENDPOINT_BACK(exporter=self._name)
-        self.wake()
 
     def _report(self, outcome: Outcome, verdict: Verdict, reason: str) -> None:
         events.ATTEMPT(exporter=self._name, outcome=_label(outcome))
