@@ -52,7 +52,7 @@ async def _supervise(
     metrics = places.metrics_dir(loaded.settings.data_dir)
     supervisor = Supervisor(
         loaded,
-        environ=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(metrics), "PYTHONUNBUFFERED": "1"},
+        environ=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)},
         changed=on_change,
         ended=lambda pid: _forget_levels(metrics, pid),
         children_stdout=children_stdout,

@@ -1,7 +1,10 @@
 """`exporters` runs the exporters' process; `exporters list` and `exporters test NAME` look at them."""
 
 import asyncio
-from typing import Annotated, Any
+import contextlib
+import dataclasses
+import sys
+from typing import Annotated
 
 import typer
 
@@ -47,8 +50,8 @@ def send_test(
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Send one labelled test insight through an exporter. Exit 1 when it does not arrive."""
-    from tokensense_otel.exporters.process import send_test as send
     from tokensense_otel.exporters.registry import load_exporters
+    from tokensense_otel.exporters.trial import send_test as send
     from tokensense_otel.service.loading.problems import nearest
 
     loaded = load(config)
@@ -56,13 +59,14 @@ def send_test(
     if section is None:
         raise ConfigError(f"exporters: there is no exporter {name!r}; {nearest(name, loaded.settings.exporters)}")
     (named,) = load_exporters({name: section}, base_dir=loaded.base_dir)
-    result = asyncio.run(send(named))
-    document: dict[str, Any] = {"name": name, "ok": result.ok, "detail": result.detail, "seconds": result.seconds}
+    # What the console exporter prints is the message itself: beside the answer when that has to be one document.
+    with contextlib.redirect_stdout(sys.stderr) if format_ is Format.JSON else contextlib.nullcontext():
+        result = asyncio.run(send(named))
     if format_ is Format.JSON:
-        print_json(document)
+        print_json(dataclasses.asdict(result))
+    elif result.ok:
+        say(f"{name}: {result.verdict} in {result.latency_ms:.0f} ms: {result.detail}")
     else:
-        (say if result.ok else note)(
-            f"{name}: {'delivered' if result.ok else 'failed'} in {result.seconds:.2f} s: {result.detail}"
-        )
+        note(f"{name}: {result.verdict}: {result.detail}")
     if not result.ok:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.service.output import Format
 
 if TYPE_CHECKING:
@@ -29,13 +30,18 @@ def load(config: Path | None) -> "Loaded":
     return load_file(config, os.environ)
 
 
+def option_error(error: ValueError) -> ConfigError:
+    """A filter that is wrong, said with the option's name instead of the query parameter's."""
+    name, colon, text = str(error).partition(": ")
+    return ConfigError(f"--{name.replace('_', '-')}{colon}{text}")
+
+
 def open_store(settings: "Settings") -> "Engine":
     """The store, for reading it.
 
     Raises:
         ConfigError: when there is none yet, or it cannot be opened.
     """
-    from tokensense_otel.core.errors import ConfigError
     from tokensense_otel.store import outbox  # noqa: F401 - brings its tables
     from tokensense_otel.store.database import database_path, open_database
 

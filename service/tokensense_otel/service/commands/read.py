@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tokensense_otel.core.errors import ConfigError
-from tokensense_otel.service.commands.options import ConfigOption, FormatOption, load, open_store
+from tokensense_otel.service.commands.options import ConfigOption, FormatOption, load, open_store, option_error
 from tokensense_otel.service.output import Format, note, print_json, print_table, say
 
 SinceOption = Annotated[
@@ -46,7 +45,7 @@ def usage(
     try:
         query = queries.usage_query(filters, system_clock())
     except ValueError as error:
-        raise ConfigError(f"--{error}") from None
+        raise option_error(error) from None
     rows = queries.ask_usage(open_store(load(config).settings), query)
     if format_ is Format.JSON:
         print_json({"usage": rows})
@@ -73,7 +72,7 @@ def insights(
     try:
         query = queries.insight_query(filters, system_clock())
     except ValueError as error:
-        raise ConfigError(f"--{error}") from None
+        raise option_error(error) from None
     found = [to_dict(insight) for insight in queries.ask_insights(open_store(load(config).settings), query)]
     if format_ is Format.JSON:
         print_json({"insights": found})
@@ -95,7 +94,7 @@ def report(
     try:
         document = reports.make_report(open_store(settings), _given(since=since, until=until), system_clock())
     except ValueError as error:
-        raise ConfigError(f"--{error}") from None
+        raise option_error(error) from None
     if format_ is Format.JSON:
         print_json(document)
     else:

@@ -184,7 +184,7 @@ def test_the_api_stays_on_this_machine_unless_it_is_said_outright() -> None:
     """Other hosts than loopback are refused without `allow_unauthenticated_remote`."""
     assert ApiConfig(endpoint="[::1]:1").endpoint == "[::1]:1"
     assert ApiConfig(endpoint="0.0.0.0:1", allow_unauthenticated_remote=True).endpoint == "0.0.0.0:1"
-    with pytest.raises(ValueError, match="asks nobody for a key; write endpoint: 127.0.0.1:1, or say allow_unauth"):
+    with pytest.raises(ValueError, match=r"asks nobody for a key; write endpoint: 127\.0\.0\.1:1, or say allow_unauth"):
         ApiConfig(endpoint="0.0.0.0:1")
 
 
