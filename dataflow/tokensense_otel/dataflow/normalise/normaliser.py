@@ -1,12 +1,13 @@
 """From an OTLP trace request to the facts that accounting needs: the only place that sees a span's attributes.
 
-Pure, but for a cache. Text on a span leaves no trace in the facts, only salted hashes of it.
+Pure, but for caches. Text on a span leaves no trace in the facts, only salted hashes of it.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tokensense_otel.core.call import Call, Dimensions
@@ -21,6 +22,7 @@ from tokensense_otel.dataflow.normalise.reader import CallReader
 
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
+_MAX_CACHED: Final = 1_024
 
 
 class Normaliser:
@@ -30,6 +32,7 @@ class Normaliser:
         self._attribution = Attribution(config.attribution)
         self._reader = CallReader(config, salt)
         self._scopes: dict[str, Dialect | None] = {}
+        self._resources: dict[bytes, tuple[Dimensions, str]] = {}
 
     def spans(self, request: ExportTraceServiceRequest, *, tenant: str, project: str) -> tuple[list[SpanFacts], int]:
         """The facts of every span, and how many spans were rejected.
@@ -40,9 +43,8 @@ class Normaliser:
         facts: list[SpanFacts] = []
         rejected = 0
         for group in request.resource_spans:
-            attributes = attributes_of(group.resource.attributes)
-            resource = self._attribution.read(attributes)
-            resource_project = project or to_text(attributes.get(PROJECT))
+            resource, resource_project = self._resource(group.resource)
+            resource_project = project or resource_project
             for scoped in group.scope_spans:
                 scope = scoped.scope.name
                 dialect = self._dialect(scope)
@@ -55,11 +57,23 @@ class Normaliser:
                     )
         return facts, rejected
 
+    def _resource(self, resource: Resource) -> tuple[Dimensions, str]:
+        """Dimensions and project of a resource; the same few of them come with every request."""
+        key = resource.SerializeToString()
+        try:
+            return self._resources[key]
+        except KeyError:
+            if len(self._resources) >= _MAX_CACHED:
+                self._resources.clear()
+            attributes = attributes_of(resource.attributes)
+            found = self._resources[key] = self._attribution.read(attributes), to_text(attributes.get(PROJECT))
+            return found
+
     def _dialect(self, scope: str) -> Dialect | None:
         try:
             return self._scopes[scope]
         except KeyError:
-            if len(self._scopes) >= 4_096:
+            if len(self._scopes) >= _MAX_CACHED:
                 self._scopes.clear()
             found = self._scopes[scope] = dialect_of_scope(scope)
             return found

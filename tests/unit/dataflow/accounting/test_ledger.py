@@ -286,14 +286,3 @@ def test_a_recording_has_no_limits() -> None:
     config = AccountingConfig(trace_idle_s=7).without_limits()
     assert config.trace_idle_s == 7
     assert min(config.max_open_spans, config.max_trace_spans, config.max_resend_ids, config.max_identities) > 10**15
-
-
-def test_a_long_trace_costs_the_same_for_every_span() -> None:
-    """2,000 calls beneath one agent, one after another, are settled in components of their own: no quadratic work."""
-    sums = Sums(max_open_spans=10_000, max_trace_spans=10_000)
-    sums.ingest(facts_of_span(1, Kind.WRAPPER, own=Dimensions(team="search")))
-    components = 0
-    for number in range(2, 2002):
-        (posting,) = sums.ingest(facts_of_span(number, parent=1, tokens=Tokens(number, 1), scope="sdk"))
-        components += posting.call.dimensions.team == "search"
-    assert components == 2000
