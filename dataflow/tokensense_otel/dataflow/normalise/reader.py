@@ -47,7 +47,8 @@ class CallReader:
         if dialect.details:
             details = READERS[dialect.details](attributes, self._config.max_json_bytes)
             for name, value in details.fields.items():
-                if value and (name not in found or name == "request_model"):
+                # The payload names models as the provider did; an instrumentation may have put one in both places.
+                if value and (name not in found or name in ("request_model", "response_model")):
                     found[name] = value
         raw_request, raw_response = to_text(found.get("request_model")), to_text(found.get("response_model"))
         provider = provider_name(

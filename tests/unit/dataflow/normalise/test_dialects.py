@@ -332,3 +332,19 @@ def test_time_to_first_token_is_in_the_emitters_unit(scope: str, value: Any, ttf
     assert call.first_token_ns == (None if ttft_ms is None else ttft_ms * 1_000_000)
     assert call.streaming == (ttft_ms is not None)
     assert (call.start_ns, call.end_ns) == (NOON, NOON + SECOND)
+
+
+def test_the_payload_names_models_as_the_provider_did() -> None:
+    """LangChain's stream has the asked model as `llm.model_name`; the answer in its output names the dated one."""
+    message = {"kwargs": {"response_metadata": {"model_name": "gpt-4o-mini-2024-07-18", "id": "chatcmpl-1"}}}
+    call = call_of(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o-mini",
+            "llm.invocation_parameters": '{"model": "gpt-4o-mini", "stream": true}',
+            "output.value": json.dumps({"generations": [[{"message": message}]], "llm_output": None}),
+        },
+        scope="openinference.instrumentation.langchain",
+    )
+    assert (call.request_model, call.response_model) == ("gpt-4o-mini", "gpt-4o-mini-2024-07-18")
+    assert (call.response_id, call.streaming) == ("chatcmpl-1", True)
