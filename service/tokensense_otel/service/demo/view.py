@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final, TextIO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from tokensense_otel.service.demo.scenarios import Plan
 
 _COLOURS: Final = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 _PLAIN_WIDTH: Final = 200
+_UNDER: Final = " " * 10
 
 
 class View:
@@ -31,13 +33,20 @@ class View:
     def line(self, text: str | Text = "") -> None:
         self._console.print(text, soft_wrap=True)
 
+    def _table(self, table: Table) -> None:
+        """Rows without the spaces that fill a table's last column."""
+        with self._console.capture() as captured:
+            self._console.print(table)
+        for row in captured.get().splitlines():
+            self.line(Text.from_ansi(row.rstrip()))
+
     def opening(self, plan: Plan, endpoints: Mapping[str, str]) -> None:
         self.line(Text(f"TokenSense is up: OTLP gRPC {endpoints['grpc']}, OTLP HTTP {endpoints['http']}", style="bold"))
         self.line(f"{len(plan.services)} services send {len(plan.calls)} model calls over OTLP:")
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         for service in plan.services:
             table.add_row("", service.name, service.team, service.why)
-        self._console.print(table)
+        self._table(table)
         self.line()
 
     def insight(self, insight: Insight, elapsed_s: float) -> None:
@@ -49,10 +58,16 @@ class View:
             line.append(f"{insight.status.value:<7}", style="green")
         line.append(f" {insight.rule:<19}", style="bold").append(f" {insight.title}")
         self.line(line)
-        indent = " " * 38
-        self.line(Text(indent + insight.summary, style="dim"))
+        self._below(Text(insight.summary, style="dim"))
         if insight.status is Status.FIRING:
-            self.line(Text(f"{indent}→ {insight.suggested_fix}"))
+            self._below(Text(f"→ {insight.suggested_fix}"))
+
+    def _below(self, text: Text) -> None:
+        """A further line under an insight; wrapped under itself where there is a terminal's width to keep to."""
+        if self._console.is_terminal:
+            self._console.print(Padding(text, (0, 0, 0, len(_UNDER))))
+        else:
+            self.line(Text(_UNDER).append_text(text))
 
     def summary(
         self, sent: int, usage: Iterable[TeamUsage], insights: Iterable[Insight], shortfalls: Iterable[str]
@@ -70,7 +85,7 @@ class View:
         for team in sorted(teams, key=lambda team: team.cost or Decimal(0), reverse=True):
             errors = f"{team.errors} failed" if team.errors else ""
             table.add_row("", team.team, dollars(team.cost), f"{team.calls} calls", errors)
-        self._console.print(table)
+        self._table(table)
         firing = [insight for insight in found if insight.status is Status.FIRING]
         self.line(f"insights  {len(firing)} fired: {', '.join(insight.rule for insight in firing)}")
         total = sum((team.cost for team in teams if team.cost is not None), Decimal(0))
