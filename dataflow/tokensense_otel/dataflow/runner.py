@@ -46,9 +46,10 @@ class InProcessRunner:
     ) -> None:
         self._decoder = Decoder(Normaliser(normalise, salt), quarantine)
         self._catalogue = catalogue
-        self._ledger = Ledger(config.accounting, catalogue.cost)
-        self._identities = Identities(config.accounting)
-        self._twins = Twins(config.accounting)
+        accounting = config.accounting.without_limits()
+        self._ledger = Ledger(accounting, catalogue.cost)
+        self._identities = Identities(accounting)
+        self._twins = Twins(accounting)
         self._rules = RuleShard(rules, catalogue)
         self._deltas = Deltas()
         self._calls: dict[tuple[str, bytes, bytes], Call] = {}
