@@ -138,6 +138,8 @@ def test_a_killed_part_comes_back_where_it_was(tmp_path: Path, part: str) -> Non
         eventually(lambda: listens(port), what="the receiver listening on its port")
         send_calls(GrpcExporter(endpoint=running.endpoints["grpc"], insecure=True), 5)
         eventually(lambda: counted(running) == 10, what="10 calls counted")
+        metrics = httpx2.get(f"http://{running.endpoints['api']}/metrics", trust_env=False).text
+        assert f'tokensense_part_died_total{{part="{part}"}} 1.0' in metrics
         others = {name: pid for name, pid in parts(running).items() if name != part}
         assert others == {name: pid for name, pid in before.items() if name != part}
         assert running.stop() == 0

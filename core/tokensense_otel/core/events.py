@@ -10,11 +10,21 @@ happening without a level is counted only; nothing is logged once per span. Metr
 """
 
 import logging
+import os
 import sys
-from typing import Any
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from prometheus_client import Counter, Gauge
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Gauge
+
+_declared: list["Happening | Level"] = []
+_shared = False
+_making = threading.Lock()
 
 
 class Happening:
@@ -22,9 +32,22 @@ class Happening:
 
     def __init__(self, name: str, help_text: str, *, labels: tuple[str, ...] = (), level: int | None = None) -> None:
         self.name = name
+        self._help = help_text
         self._labels = labels
         self._level = level
-        self._counter = Counter(f"tokensense_{name}", help_text, labels)
+        _declare(self)
+
+    def make(self) -> None:
+        """Bring the metric into being, at zero."""
+        _ = self._counter
+
+    @cached_property
+    def _counter(self) -> "Counter":
+        from prometheus_client import Counter
+
+        with _making:  # two threads may meet here, and a metric registers once
+            made: Counter | None = vars(self).get("_counter")
+            return made or Counter(f"tokensense_{self.name}", self._help, self._labels)
 
     def __call__(self, amount: int = 1, /, **fields: Any) -> None:
         if self._labels:
@@ -39,15 +62,48 @@ class Level:
     """A gauge: how much of something there is right now."""
 
     def __init__(self, name: str, help_text: str, *, labels: tuple[str, ...] = ()) -> None:
-        # "max" over processes that share a metrics folder: each gauge has one live owner.
-        self._gauge = Gauge(f"tokensense_{name}", help_text, labels, multiprocess_mode="livemax")
+        self.name = name
+        self._help = help_text
         self._labels = labels
+        _declare(self)
+
+    def make(self) -> None:
+        """Bring the metric into being, at zero."""
+        _ = self._gauge
+
+    @cached_property
+    def _gauge(self) -> "Gauge":
+        from prometheus_client import Gauge
+
+        with _making:
+            made: Gauge | None = vars(self).get("_gauge")
+            # "max" over processes that share a metrics folder: each gauge has one live owner.
+            return made or Gauge(f"tokensense_{self.name}", self._help, self._labels, multiprocess_mode="livemax")
 
     def set(self, value: float, **fields: str) -> None:
         if self._labels:
             self._gauge.labels(*(fields[label] for label in self._labels)).set(value)
         else:
             self._gauge.set(value)
+
+
+def _declare(metric: Happening | Level) -> None:
+    _declared.append(metric)
+    if _shared:
+        metric.make()
+
+
+def share_metrics(folder: Path) -> None:
+    """Keep this process's metrics in a folder that it shares with others, so that one of them can show the sum.
+
+    Metrics come into being here or at their first use, not when they are declared: prometheus_client decides at its
+    import where it counts, and the folder is known only after the configuration was read, which declares some.
+    """
+    global _shared
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    _shared = True
+    for metric in _declared:
+        metric.make()
 
 
 def configure_logging(*, json_lines: bool, level: int = logging.INFO) -> None:

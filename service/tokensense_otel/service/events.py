@@ -11,6 +11,12 @@ PART_DIED = Happening(
     labels=("part",),
     level=logging.ERROR,
 )
+PART_UNSTARTED = Happening(
+    "part_unstarted",
+    "Starts of a part that the system refused; each is tried again.",
+    labels=("part",),
+    level=logging.ERROR,
+)
 PART_KILLED = Happening(
     "part_killed", "Parts that did not stop within their deadline.", labels=("part",), level=logging.ERROR
 )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tokensense_otel.core.component import Component, system_clock
+from tokensense_otel.core.events import configure_logging, share_metrics
 from tokensense_otel.service import handshake, places
 from tokensense_otel.service.config import Settings
 from tokensense_otel.service.loader import Loaded
@@ -43,10 +44,7 @@ def run_alone(part: str, loaded: Loaded, report: Report) -> None:
 def _run(part: str, loaded: Loaded, report: Report, wait_s: float) -> None:
     settings = loaded.settings
     places.make_dirs(settings.data_dir)
-    # Before anything counts: the processes share a folder of metrics, which the API adds up.
-    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(places.metrics_dir(settings.data_dir)))
-    from tokensense_otel.core.events import configure_logging
-
+    share_metrics(places.metrics_dir(settings.data_dir))  # the API adds up what the processes counted
     configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
     with places.only_one(settings.data_dir, part, wait_s=wait_s):
         _RUNNERS[part](loaded, report)

@@ -83,13 +83,7 @@ class Supervisor:
         """Run one part until the whole stops."""
         policy = RestartPolicy()
         while not self._stopping.is_set():
-            process, ready_pipe = await self._spawn(part)
-            ready = await self._await_ready(process, ready_pipe)
-            if ready is not None:
-                policy.ready(self._monotonic())
-                self._came_up(part, ready)
-            exit_code = await process.wait()
-            self._went_down(part, process.pid)
+            exit_code = await self._run_once(part, policy)
             if self._stopping.is_set():
                 return
             decision = policy.died(self._monotonic(), exit_code)
@@ -100,6 +94,21 @@ class Supervisor:
             events.PART_DIED(part=part, exit_code=exit_code, again_in_s=decision.delay_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), decision.delay_s)
+
+    async def _run_once(self, part: str, policy: RestartPolicy) -> int | None:
+        """The part's exit code once it ended; `None` when there was no process to be had."""
+        try:
+            process, ready_pipe = await self._spawn(part)
+        except OSError as error:
+            events.PART_UNSTARTED(part=part, error=str(error))
+            return None
+        ready = await self._await_ready(process, ready_pipe)
+        if ready is not None:
+            policy.ready(self._monotonic())
+            self._came_up(part, ready)
+        exit_code = await process.wait()
+        self._went_down(part, process.pid)
+        return exit_code
 
     async def _spawn(self, part: str) -> tuple[asyncio.subprocess.Process, int]:
         read_end, write_end = os.pipe()

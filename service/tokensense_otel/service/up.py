@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tokensense_otel.core.component import system_clock
+from tokensense_otel.core.events import configure_logging, share_metrics
 from tokensense_otel.core.insight import rfc3339
 from tokensense_otel.service import places
 from tokensense_otel.service.loader import Loaded
@@ -25,13 +26,12 @@ def run_up(loaded: Loaded, ready: Ready, *, stdout_is_ours: bool) -> int:
     Raises:
         ConfigError: when another `up` runs on the same data folder, or the store cannot be opened.
     """
-    from tokensense_otel.core.events import configure_logging
-
     settings = loaded.settings
     configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
     places.make_dirs(settings.data_dir)
     with places.only_one(settings.data_dir, "up"):
         _clean_metrics(settings.data_dir)
+        share_metrics(places.metrics_dir(settings.data_dir))
         _create_store(loaded)
         with _file_of_what_runs(loaded) as changed:
             return asyncio.run(_supervise(loaded, changed, ready, sys.stderr.fileno() if stdout_is_ours else None))
@@ -52,14 +52,15 @@ async def _supervise(
     metrics = places.metrics_dir(loaded.settings.data_dir)
     supervisor = Supervisor(
         loaded,
-        environ=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)},
+        environ=dict(os.environ),
         changed=on_change,
         ended=lambda pid: _forget_levels(metrics, pid),
         children_stdout=children_stdout,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, supervisor.stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's SIGHUP stays ignored
+            loop.add_signal_handler(number, supervisor.stop)
     return await supervisor.run()
 
 
@@ -80,7 +81,8 @@ def _forget_levels(metrics: Path, pid: int) -> None:
     """Counters of a process that ended stay in the sum; what it had right now does not."""
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(pid, str(metrics))  # type: ignore[no-untyped-call]
+    with contextlib.suppress(OSError):
+        mark_process_dead(pid, str(metrics))  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
@@ -92,8 +94,9 @@ def _file_of_what_runs(loaded: Loaded) -> Iterator[Callable[[State], None]]:
     def write(state: State) -> None:
         body = {"pid": os.getpid(), "started_at": started, "endpoints": state.endpoints, "parts": state.pids}
         temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(body), encoding="utf-8")
-        temporary.replace(path)
+        with contextlib.suppress(OSError):  # a full disk is no reason to stop what runs
+            temporary.write_text(json.dumps(body), encoding="utf-8")
+            temporary.replace(path)
 
     try:
         yield write

@@ -1,7 +1,7 @@
 """Walk a configuration model by key: what may stand at a place, and of which type."""
 
 import types
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -18,6 +18,10 @@ def plain(annotation: Any) -> Any:
     return annotation
 
 
+def is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
 def is_mapping(annotation: Any) -> bool:
     """Whether keys may stand beneath: a model or a dictionary."""
     return fields(annotation) is not None or get_origin(annotation) is dict
@@ -25,7 +29,7 @@ def is_mapping(annotation: Any) -> bool:
 
 def fields(annotation: Any) -> dict[str, Any] | None:
     """Key → type of a model; `None` for anything else."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if is_model(annotation):
         return {info.alias or name: info.annotation for name, info in annotation.model_fields.items()}
     return None
 

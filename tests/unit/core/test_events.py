@@ -1,0 +1,47 @@
+import subprocess
+import sys
+from pathlib import Path
+
+SHARING = """
+import sys
+from pathlib import Path
+from tokensense_otel.core import events
+EARLY = events.Happening("early", "Declared before the folder is known.")
+assert "prometheus_client" not in sys.modules
+events.share_metrics(Path(sys.argv[1]))
+LATE = events.Happening("late", "Declared after.", labels=("kind",))
+FULL = events.Level("full", "How full.")
+EARLY(2)
+LATE(kind="a")
+FULL.set(0.5)
+"""
+
+SHOWING = """
+import sys
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+registry = CollectorRegistry()
+MultiProcessCollector(registry, path=sys.argv[1])
+print(generate_latest(registry).decode())
+"""
+
+
+def run(code: str, folder: Path) -> str:
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_processes_that_share_a_folder_add_up(tmp_path: Path) -> None:
+    """Metrics declared before and after the folder is known are both kept in it, and sum over processes."""
+    run(SHARING, tmp_path)
+    run(SHARING, tmp_path)
+    shown = run(SHOWING, tmp_path)
+    assert "tokensense_early_total 4.0" in shown
+    assert 'tokensense_late_total{kind="a"} 2.0' in shown
+
+
+def test_what_did_not_happen_is_shown_as_zero(tmp_path: Path) -> None:
+    """A counter without labels is there at zero, so that its first increase is seen as one."""
+    run(SHARING.replace("EARLY(2)", ""), tmp_path)
+    assert "tokensense_early_total 0.0" in run(SHOWING, tmp_path)
