@@ -17,6 +17,9 @@ from tokensense_otel.dataflow.memory.points import attributes, points
 NO_LIMIT: Final = 1 << 50
 """A limit of a pebibyte and more means that there is none (cgroups write the largest number there is)."""
 
+_MAX_RATIO: Final = 1_000.0
+_MAX_NAME: Final = 256
+
 _BYTES_FROM: Final = 1_000_000
 """`faas.max_memory` below this is in MiB, as several detectors write it, else in bytes, as the conventions say."""
 
@@ -88,7 +91,7 @@ def _function_limit(resource: Attributes) -> tuple[float | None, float]:
     times 1,000,000.
     """
     raw = resource.get("faas.max_memory")
-    if raw is None or (isinstance(raw, str) and not raw.strip().isdecimal()):
+    if raw is None or (isinstance(raw, str) and not (raw.isdecimal() and len(raw) < 20)):
         return None, 1.0
     limit = int(raw)
     if limit >= _BYTES_FROM:
@@ -107,7 +110,7 @@ def _identify(level: Level, where: Attributes) -> tuple[str, tuple[tuple[str, st
 
 
 def _part(part: Part, where: Attributes) -> str:
-    return next((str(where[name]) for name in part.attributes if where.get(name)), "")
+    return next((str(where[name])[:_MAX_NAME] for name in part.attributes if where.get(name)), "")
 
 
 def _sample(tenant: str, project: str, entity: str, time_ns: int, draft: _Draft) -> MemorySample | None:
@@ -128,8 +131,8 @@ def _sample(tenant: str, project: str, entity: str, time_ns: int, draft: _Draft)
         entity=entity,
         scope=draft.scope,
         time_ns=time_ns,
-        used=None if used is None else math.ceil(used),
+        used=None if used is None else math.ceil(min(used, NO_LIMIT)),
         limit=None if limit is None else int(limit),
-        ratio=ratio,
+        ratio=None if ratio is None else min(ratio, _MAX_RATIO),
         source=draft.source,
     )

@@ -20,6 +20,9 @@ from tokensense_otel.dataflow.pricing.tiers import Tier, TierTable
 MEMORY: Final = 20_000
 """Model names remembered at most; they come from outside, so they must not pile up."""
 
+MOST_TOKENS: Final = 100_000_000
+"""No single call uses more, by an order of magnitude; what claims to must not get into anybody's sums of money."""
+
 NO_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation"})
 """Operations that generate nothing: unreported output is no gap there."""
 
@@ -43,7 +46,7 @@ class Catalogue:
         self._tier_of: dict[tuple[str, str], Tier | None] = {}
         self._cheaper: dict[tuple[str, str, bool], str | None] = {}
         self._no_usage = Cost(CostKind.UNKNOWN, reason="usage was not reported", catalogue=version)
-        self._bad_usage = Cost(CostKind.UNKNOWN, reason="usage is negative", catalogue=version)
+        self._bad_usage = Cost(CostKind.UNKNOWN, reason="usage is impossible", catalogue=version)
 
     @classmethod
     def load(cls) -> "Catalogue":
@@ -154,7 +157,7 @@ class Catalogue:
         return _Plan(None, "", Cost(CostKind.UNKNOWN, reason=reason, catalogue=self.version))
 
     def _estimate(self, plan: _Plan, call: Call, rates: Rates, note: str, other: Rates | None) -> Cost:
-        if any(count is not None and count < 0 for count in msgspec.structs.astuple(call.tokens)):
+        if any(count is not None and not 0 <= count <= MOST_TOKENS for count in msgspec.structs.astuple(call.tokens)):
             return self._bad_usage
         generates = call.operation not in NO_OUTPUT
         low, high, reasons = bounds(rates, call.tokens, generates=generates)
@@ -177,7 +180,7 @@ def _everyday(rates: Rates, call: Call) -> tuple[int, int]:
     if count is None or rates.input is None or rates.reasoning is not None or tokens.image_input:
         return -1, 0
     plain = count - read - write
-    if plain < 0 or read < 0 or write < 0 or output < 0:
+    if plain < 0 or read < 0 or write < 0 or not 0 <= output <= MOST_TOKENS or count > MOST_TOKENS:
         return -1, 0
     total = plain * rates.input + rates.request * MILLION
     if output:

@@ -214,10 +214,25 @@ def test_more_cached_than_sent_is_bounded_by_both_readings(catalogue: Catalogue)
     assert (cost.kind, usd_text(cost.low), usd_text(cost.high)) == (CostKind.ESTIMATED, "0.00075", "0.001")
 
 
-def test_negative_counts_have_no_cost(catalogue: Catalogue) -> None:
-    """Impossible usage is unknown, whatever the model."""
-    for tokens in (Tokens(-5, 10), Tokens(5, -10), Tokens(5, 10, cache_read=-1), Tokens(5, 10, audio_input=-1)):
-        assert catalogue.cost(call("gpt-4o", tokens)).kind is CostKind.UNKNOWN, tokens
+@pytest.mark.parametrize(
+    ("tokens", "possible"),
+    [
+        (Tokens(-5, 10), False),
+        (Tokens(5, -10), False),
+        (Tokens(5, 10, cache_read=-1), False),
+        (Tokens(5, 10, audio_input=-1), False),
+        (Tokens(100_000_000, 100_000_000), True),
+        (Tokens(100_000_001, 10), False),
+        (Tokens(10, 100_000_001), False),
+        (Tokens(10, 10, cache_read=100_000_001), False),
+    ],
+)
+def test_impossible_counts_have_no_cost(catalogue: Catalogue, tokens: Tokens, possible: bool) -> None:
+    """Usage below zero or beyond a hundred million tokens a call is unknown rather than a phantom in the sums."""
+    cost = catalogue.cost(call("gpt-4o", tokens))
+
+    assert (cost.kind is CostKind.KNOWN) == possible
+    assert possible or cost.reason == "usage is impossible"
 
 
 def test_audio_has_its_own_price(catalogue: Catalogue) -> None:

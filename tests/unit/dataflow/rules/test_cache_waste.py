@@ -1,0 +1,111 @@
+"""CACHE_WASTE on both sides of everything it compares, and in bounded memory."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.dataflow.rules.traffic import NOON, Shard, a_call, calls, only
+from tokensense_otel.core.call import Tokens
+from tokensense_otel.core.insight import Severity
+
+
+def waste(**options: int) -> Shard:
+    return Shard(only("CACHE_WASTE", **options))
+
+
+def test_it_fires_at_the_fiftieth_equal_prompt() -> None:
+    """Forty-nine say nothing; the fiftieth fires."""
+    shard = waste()
+    assert shard.post(calls(49, prompt_hash="abc")) == []
+
+    (insight,) = shard.post([a_call(50, NOON + 1, prompt_hash="abc")])
+    assert (insight.severity, insight.scope) == (Severity.MEDIUM, {"team": "checkout", "prompt_hash": "abc"})
+
+
+@pytest.mark.parametrize(("cached", "fires"), [(None, True), (0, True), (1, False)])
+def test_one_repeat_with_cached_tokens_is_enough_to_be_silent(cached: int | None, fires: bool) -> None:
+    """Cached tokens on any of the repeats mean that a cache works; zero and unreported do not."""
+    shard = waste()
+    shard.post(calls(30, prompt_hash="abc"))
+    shard.post([a_call(31, prompt_hash="abc", tokens=Tokens(1_000, 50, cached))])
+
+    assert bool(shard.post(calls(40, first=40, prompt_hash="abc"))) == fires
+
+
+def test_teams_prompts_and_failures_are_kept_apart() -> None:
+    """Other prompts, other teams, failed calls and calls without a hash never add up to fifty."""
+    shard = waste()
+    shard.post(calls(49, prompt_hash="abc"))
+
+    assert shard.post(calls(49, first=100, prompt_hash="other")) == []
+    assert shard.post(calls(49, first=200, prompt_hash="abc", team="search")) == []
+    assert shard.post(calls(49, first=300, prompt_hash="abc", error_type="429")) == []
+    assert shard.post(calls(99, first=400)) == []
+
+
+def test_the_saving_is_the_repeats_at_the_cache_price() -> None:
+    """All but the first of the equal calls could have read their input from the cache."""
+    (insight,) = waste().post(calls(50, prompt_hash="abc"))
+
+    # 50 × (1,000 × 2.50 + 50 × 10) spent; 49 × 1,000 × (2.50 − 1.25) saved, by the million
+    assert insight.evidence["spend_30d_usd"] == "0.15"
+    assert insight.estimated_monthly_savings_usd == "0.06125"
+
+
+def test_without_a_cache_price_the_repeats_input_is_the_saving() -> None:
+    """Where the provider sells no cached input, the repeats' whole input could have been spared."""
+    (insight,) = waste().post(calls(50, prompt_hash="abc", request_model="gpt-4"))
+
+    assert insight.estimated_monthly_savings_usd == "1.47"  # 49 × 1,000 × 30
+
+
+def test_the_number_of_prompts_is_bounded_and_heavy_ones_survive() -> None:
+    """A prompt sent often is found in a flood of others, with no more keys than allowed, and the rest is reported."""
+    shard = waste(max_keys=100)
+    heavy = calls(50, prompt_hash="heavy", step=100)
+    flood = [a_call(1_000 + number, NOON + number * 2, prompt_hash=f"h{number}") for number in range(2_500)]
+    told = shard.post(sorted([*heavy, *flood], key=lambda call: call.end_ns))
+
+    assert [insight.scope["prompt_hash"] for insight in told] == ["heavy"]
+    assert len(shard.shard._tables["CACHE_WASTE"]) == 100
+
+
+prompts = st.lists(st.tuples(st.integers(0, 8), st.booleans()), max_size=300)
+
+
+@settings(max_examples=60, deadline=None)
+@given(prompts)
+def test_nothing_is_made_up_for_want_of_memory(sent: list[tuple[int, bool]]) -> None:
+    """With far too few keys, whatever fires is true: that prompt was sent so often and never with cached tokens."""
+    shard = waste(max_keys=3, min_repeats=5)
+    seen: dict[str, list[bool]] = {}
+    for number, (prompt, cached) in enumerate(sent):
+        name = f"p{prompt}"
+        seen.setdefault(name, []).append(cached)
+        tokens = Tokens(1_000, 50, 500 if cached else 0)
+        for insight in shard.post([a_call(number, NOON + number, prompt_hash=name, tokens=tokens)]):
+            history = seen[insight.scope["prompt_hash"]]
+            if insight.status == "firing":
+                assert len(history) >= 5
+                assert not any(history)
+
+
+def test_a_forgotten_prompt_that_was_cached_stays_silent() -> None:
+    """Giving up a key does not forget that its prompt is cached, not even across a restart."""
+    shard = waste(max_keys=2, min_repeats=5)
+    shard.post(calls(1, prompt_hash="cached", tokens=Tokens(1_000, 50, 900)))
+    shard.post([a_call(100 + number, NOON + number, prompt_hash=f"other{number}") for number in range(10)])
+    shard.crash()
+
+    assert shard.post(calls(20, first=200, prompt_hash="cached")) == []
+
+
+def test_an_open_finding_is_not_given_up() -> None:
+    """Keys whose finding is open outlive any flood; when only such keys are left, new ones are not taken."""
+    shard = waste(max_keys=2, min_repeats=2)
+    shard.post(calls(2, prompt_hash="a"))
+    shard.post(calls(2, prompt_hash="b", first=10))
+    assert shard.post(calls(5, prompt_hash="c", first=20)) == []
+
+    kept = {key[-1] for key, _ in shard.shard._tables["CACHE_WASTE"].items()}
+    assert kept == {"a", "b"}
