@@ -268,10 +268,11 @@ class HttpExporterContract(ExporterContract):
         assert len(server.requests) == 2
 
     def test_sends_at_the_same_time(self) -> None:
-        """Messages of different episodes may be sent at once, and each arrives."""
+        """Messages of different episodes may be sent at once, and each arrives as itself."""
 
         async def use(exporter: Exporter) -> Receipt:
-            payloads: list[Payload] = [exporter.render(trial_insight(number)) for number in range(8)]
+            told = (msgspec.structs.replace(trial_insight(number), title=f"number {number}") for number in range(8))
+            payloads: list[Payload] = [exporter.render(insight) for insight in told]
             receipts = await asyncio.gather(*(exporter.send(payload, None) for payload in payloads))
             return receipts[0]
 
