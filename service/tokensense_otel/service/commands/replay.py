@@ -37,7 +37,7 @@ def replay(
     for path in paths:
         if not path.exists():
             raise ConfigError(f"{path}: there is no such file or folder; write a path to recorded OTLP")
-    reader = Reader(lambda where, why: note(f"{where}: passed over: {why}"))
+    reader = Reader(lambda where, why: note(f"{where}: passed over: {why}"), settings.receiver.max_request_bytes)
     document = run(settings, reader, paths)
     if reader.rejected:
         note(f"{reader.read} requests read, {reader.rejected} files or lines passed over")

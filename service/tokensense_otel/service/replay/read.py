@@ -15,6 +15,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,6 +47,8 @@ class Reader:
     """Reads entries from paths. `on_refused` is told each thing that was passed over: where, and why."""
 
     on_refused: Callable[[str, str], None]
+    max_bytes: int
+    """The largest request, after decompression: a small file may unpack to anything."""
     read: int = field(default=0, init=False)
     """Requests read."""
     rejected: int = field(default=0, init=False)
@@ -77,7 +80,7 @@ class Reader:
                     yield from self._lines(path, stream)
                 else:
                     request = _protobuf if kind == ".pb" else _json
-                    entry = request(stream.read(), path.name)
+                    entry = request(self._whole(stream), path.name)
                     self.read += 1
                     yield entry
         except OSError as error:
@@ -93,16 +96,31 @@ class Reader:
             self.refuse(str(path), str(error))
 
     def _lines(self, path: Path, stream: IO[bytes]) -> Iterator[Entry]:
-        for number, line in enumerate(stream, start=1):
+        for number in count(1):
+            line = stream.readline(self.max_bytes + 1)
+            if not line:
+                return
             if not line.strip():
                 continue
             try:
+                if len(line) > self.max_bytes:
+                    _skip_line(stream, line)
+                    raise self._too_large()
                 entry = _json(line, path.name)
             except TokenSenseError as error:
                 self.refuse(f"{path}:{number}", str(error))
                 continue
             self.read += 1
             yield entry
+
+    def _whole(self, stream: IO[bytes]) -> bytes:
+        body = stream.read(self.max_bytes + 1)
+        if len(body) > self.max_bytes:
+            raise self._too_large()
+        return body
+
+    def _too_large(self) -> Unreadable:
+        return Unreadable(f"it is larger than {self.max_bytes} bytes; raise receiver.max_request_bytes")
 
     def refuse(self, where: str, why: str) -> None:
         """Pass something over."""
@@ -122,22 +140,44 @@ def _open(path: Path, compression: str) -> IO[bytes]:
     if compression == ".gz":
         return io.BufferedReader(gzip.GzipFile(path))
     if compression == ".zst":
-        return io.BytesIO(_unzstd(path.read_bytes()))
+        return _open_zstd(path)
     return path.open("rb")
 
 
-def _unzstd(body: bytes) -> bytes:
+def _open_zstd(path: Path) -> IO[bytes]:
     for name in _ZSTD_MODULES:
         try:
             zstd: Any = importlib.import_module(name)
         except ImportError:
             continue
-        try:
-            plain: bytes = zstd.decompress(body)
-        except zstd.ZstdError as error:
-            raise Unreadable(f"the compressed data is damaged: {error}") from None
-        return plain
+        return io.BufferedReader(_Unzstd(zstd.open(path, "rb"), zstd.ZstdError))
     raise Unreadable("reading .zst needs a package that is not there; run `pip install backports.zstd`, or unpack it")
+
+
+class _Unzstd(io.RawIOBase):
+    """A stream whose own kind of error becomes ours."""
+
+    def __init__(self, stream: Any, error: type[Exception]) -> None:
+        self._stream = stream
+        self._error = error
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return int(self._stream.readinto(buffer))
+        except self._error as error:
+            raise Unreadable(f"the compressed data is damaged: {error}") from None
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _skip_line(stream: IO[bytes], line: bytes) -> None:
+    while line and not line.endswith(b"\n"):
+        line = stream.readline(1 << 20)
 
 
 def _json(body: bytes, name: str) -> Entry:

@@ -1,7 +1,11 @@
 import gzip
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import IO, Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -41,9 +45,9 @@ class Refused(list[tuple[str, str]]):
         self.append((where, why))
 
 
-def read(*paths: Path) -> tuple[list[Entry], Reader, Refused]:
+def read(*paths: Path, max_bytes: int = 1 << 20) -> tuple[list[Entry], Reader, Refused]:
     refused = Refused()
-    reader = Reader(refused)
+    reader = Reader(refused, max_bytes)
     return list(reader.entries(paths)), reader, refused
 
 
@@ -142,3 +146,56 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     _, reader, refused = read(tmp_path)
     assert (reader.read, reader.rejected) == (0, 1)
     assert refused == [(str(tmp_path), "the folder holds no .pb, .json, .jsonl files")]
+
+
+def test_what_unpacks_to_more_than_a_request_is_refused(tmp_path: Path) -> None:
+    """A request of just the limit is read; one byte more, packed or not, is refused without unpacking the rest."""
+    limit = len(traces())
+    (tmp_path / "a.traces.pb").write_bytes(traces())
+    (tmp_path / "b.traces.pb.gz").write_bytes(gzip.compress(traces() + b"\0"))
+    (tmp_path / "c.json.gz").write_bytes(gzip.compress(bytes(1 << 26)))
+    entries, reader, refused = read(tmp_path, max_bytes=limit)
+    assert (len(entries), reader.rejected) == (1, 2)
+    assert {why for _, why in refused} == {f"it is larger than {limit} bytes; raise receiver.max_request_bytes"}
+
+
+def test_a_line_that_is_too_long_is_passed_over_whole(tmp_path: Path) -> None:
+    """The rest of a line over the limit is skipped, and the next line is read as one."""
+    line = json.dumps({"resourceSpans": []})
+    long = json.dumps({"resourceSpans": [], "x": "y" * 5000})
+    (tmp_path / "a.jsonl").write_text(f"{line}\n{long}\n{line}\n{long}")
+    entries, reader, refused = read(tmp_path, max_bytes=len(line) + 1)
+    assert (len(entries), reader.rejected) == (2, 2)
+    assert [where.rpartition(":")[2] for where, _ in refused] == ["2", "4"]
+
+
+class FakeZstd(ModuleType):
+    """Stands in for `backports.zstd`, which is no dependency: the interface of Python 3.14's `compression.zstd`."""
+
+    class ZstdError(Exception):
+        pass
+
+    @classmethod
+    def open(cls, path: Path, _mode: str) -> IO[bytes]:
+        if path.read_bytes().startswith(b"bad"):
+            raise_on_read = io.BytesIO()
+            raise_on_read.readinto = cls._damaged  # type: ignore[method-assign]
+            return raise_on_read
+        return path.open("rb")
+
+    @classmethod
+    def _damaged(cls, _buffer: Any) -> int:
+        raise cls.ZstdError("bad block")
+
+
+def test_zstd_is_read_where_its_package_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the package, `.zst` is unpacked as it is read; damage in it is named like any other."""
+    monkeypatch.setitem(sys.modules, "compression", None)
+    monkeypatch.setitem(sys.modules, "backports", ModuleType("backports"))
+    monkeypatch.setitem(sys.modules, "backports.zstd", FakeZstd("backports.zstd"))
+    (tmp_path / "1.traces.pb.zst").write_bytes(traces())
+    (tmp_path / "2.jsonl.zst").write_text(json.dumps(TRACES_JSON))
+    (tmp_path / "3.json.zst").write_bytes(b"bad")
+    entries, _, refused = read(tmp_path)
+    assert [entry.body for entry in entries] == [traces(), traces()]
+    assert refused == [(str(tmp_path / "3.json.zst"), "the compressed data is damaged: bad block")]
