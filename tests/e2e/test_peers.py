@@ -73,7 +73,7 @@ def test_calls_through_rotel_are_counted(tmp_path: Path, protocol: Literal["grpc
 
 @pytest.mark.skipif(not otelcol.BINARY, reason=otelcol.WHY_SKIPPED)
 def test_calls_through_our_collector_configuration_are_counted(tmp_path: Path) -> None:
-    """SDK → the OpenTelemetry Collector running `collector-config.yaml` → `up`: as sent, and the backend has all spans."""
+    """SDK → a real Collector running `collector-config.yaml` → `up`: as sent, and the backend has all spans."""
     with Stack(tmp_path, FREE_PORTS) as running:
         with (
             OtlpSink() as existing,
