@@ -61,7 +61,13 @@ class Settings(Config):
     @field_validator("data_dir", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        try:
+            value = value.expanduser().absolute()
+        except RuntimeError as error:
+            raise ValueError(f"{str(error).rstrip('.')}; write the folder out") from None
+        if "\0" in str(value):
+            raise ValueError("a path holds no null byte; write the folder out")
+        return value
 
     @property
     def rule_set(self) -> RuleSet:

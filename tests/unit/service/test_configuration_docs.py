@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from tokensense_otel.core.errors import ConfigError
@@ -52,17 +52,17 @@ def test_the_problems_shown_are_what_is_said(tmp_path: Path) -> None:
     assert [line.partition(": ")[2] for line in blocks(CONFIGURATION, "text")[0].splitlines()] == said
 
 
-def _commands(group: typer.core.TyperGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def _commands(group: TyperGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, command in group.commands.items():
         yield (*path, name)
-        if isinstance(command, typer.core.TyperGroup):
+        if isinstance(command, TyperGroup):
             yield from _commands(command, (*path, name))
 
 
 def test_commands_that_operations_names_exist() -> None:
     """Every `tokensense …` in docs/operations.md and docs/configuration.md is a command there is."""
     root = get_command(main.app)
-    assert isinstance(root, typer.core.TyperGroup)
+    assert isinstance(root, TyperGroup)
     known = set(_commands(root))
     named = re.findall(
         r"(?:`|^)tokensense ([a-z]+(?: (?:ls|show|replay|audit|list|test|check)\b)?)",

@@ -1,7 +1,12 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_for_hypothesis
+from hypothesis import strategies as st
 
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.service.config import Settings
@@ -14,6 +19,7 @@ PROBLEMS = {
     "bad_endpoint": ["3: receiver.grpc.endpoint: 'localhost' is not an endpoint; write host:port, for instance 127"],
     "bad_exporter_key": ["5: exporters.ops.sekret: there is no such key; did you mean secret?"],
     "bad_exporter_type": ["2: exporters.chat.type: no exporter is called 'slak'; did you mean slack?"],
+    "bad_home": ["1: data_dir: Could not determine home directory; write the folder out"],
     "bad_key_twice": ["3: api.endpoint: the key is here twice; keep one of the two"],
     "bad_list_at_the_top": ["1: this is not a mapping; write keys such as data_dir: ./data"],
     "bad_log_kind": ["1: log.kind: this is not known; write 'embedded'"],
@@ -215,3 +221,33 @@ def test_rules_are_read_bare_or_whole(tmp_path: Path) -> None:
     file.write_text("LONG_PROMPTS: {}\nSPYKE: {multiplier: 9}\n")
     with pytest.raises(ConfigError, match=r"rules\.yaml:2: rules\.SPYKE: there is no such key; write SPIKE$"):
         load_rules(file, os.environ)
+
+
+KEYS = st.sampled_from(
+    ["receiver", "grpc", "http", "endpoint", "auth", "keys", "key", "key_file", "name", "log", "rules", "SPIKE",
+     "multiplier", "projects", "exporters", "type", "url", "attribution", "team", "api", "dataflow", "accounting",
+     "logging", "data_dir", "x_file", "", "a b"]
+)  # fmt: skip
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+    | st.sampled_from(["${A}", "${B:-x}", "${", "127.0.0.1:1", "console", "webhook", "./none.py:X"])
+)  # fmt: skip
+CONFIGURATIONS = st.dictionaries(
+    KEYS,
+    st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4)),
+    max_size=4,
+)
+
+
+@given(CONFIGURATIONS)
+@settings_for_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+def test_whatever_stands_in_the_file_is_settings_or_problems(tmp_path: Path, data: dict[str, Any]) -> None:
+    """Any mapping at all loads, or is refused with lines that each name the file: nothing else escapes."""
+    file = tmp_path / "tokensense.yaml"
+    file.write_text(yaml.safe_dump(data))
+    try:
+        lines = [f"{file}: {load_settings(file, {'A': 'a'}).data_dir}"]
+    except ConfigError as error:
+        lines = str(error).splitlines()
+    assert lines
+    assert all(line.startswith(str(file)) for line in lines)

@@ -115,9 +115,9 @@ def print_insights(found: list[dict[str, Any]]) -> None:
     if not found:
         note("nothing was found")
         return
-    columns = ("detected", "status", "severity", "rule", "title", "savings USD/month")
-    names = ("detected_at", "status", "severity", "rule", "title", "estimated_monthly_savings_usd")
-    print_table(columns, [[insight[name] for name in names] for insight in found], right=columns[-1:])
+    columns = ("detected", "status", "severity", "rule", "title", "savings USD/month", "id")
+    names = ("detected_at", "status", "severity", "rule", "title", "estimated_monthly_savings_usd", "id")
+    print_table(columns, [[insight[name] for name in names] for insight in found], right=columns[-2:-1])
 
 
 def _given(**filters: str | None) -> dict[str, str]:

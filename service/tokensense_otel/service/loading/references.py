@@ -84,6 +84,9 @@ class References:
         except UnicodeDecodeError:
             self._add(path, f"{name} is not UTF-8 text; write the path of a text file")
             return ""
+        except (ValueError, RuntimeError) as error:  # a null byte, a home of nobody
+            self._add(path, f"this is no path ({error}); write the path of a readable file")
+            return ""
         if not content:
             self._add(path, f"{name} is empty; put the value in it")
         self._hide(content, f"the content of {name}")
