@@ -118,8 +118,8 @@ def test_every_recommendation_is_listed_and_cheaper() -> None:
 
 
 def test_every_entry_of_the_table_says_where_it_is_from() -> None:
-    """Tiers and siblings are dated and name their source."""
+    """Tiers and siblings are dated and say what they rest on."""
     table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
     for entry in (*table["tiers"], *table["instead"]):
-        assert isinstance(entry["read"], date)
+        assert isinstance(entry["as_of"], date)
         assert entry["source"]
