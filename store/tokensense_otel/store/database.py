@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import DatabaseError
 
 from tokensense_otel.core.errors import ConfigError
@@ -39,8 +39,9 @@ def open_database(url: str, *, data_dir: Path) -> Engine:
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin_immediate)
     try:
-        metadata.create_all(engine)
-        _check_version(engine, path)
+        with writing(engine).begin() as connection:  # parts that start together take turns
+            metadata.create_all(connection)
+            _check_version(connection, path)
     except ConfigError:
         engine.dispose()
         raise
@@ -52,7 +53,7 @@ def open_database(url: str, *, data_dir: Path) -> Engine:
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's "begin" event opens transactions, not the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}"):
+    for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -67,13 +68,12 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(tokensense_write=True)
 
 
-def _check_version(engine: Engine, path: Path) -> None:
-    with writing(engine).begin() as connection:
-        found = connection.execute(select(meta.c.value).where(meta.c.name == "version")).scalar()
-        if found is None:
-            connection.execute(meta.insert().values(name="version", value=str(VERSION)))
-        elif found != str(VERSION):
-            raise ConfigError(
-                f"store.url: {path} has version {found}, this TokenSense reads version {VERSION}; "
-                "start the TokenSense that wrote it, or write another file"
-            )
+def _check_version(connection: Connection, path: Path) -> None:
+    found = connection.execute(select(meta.c.value).where(meta.c.name == "version")).scalar()
+    if found is None:
+        connection.execute(meta.insert().values(name="version", value=str(VERSION)))
+    elif found != str(VERSION):
+        raise ConfigError(
+            f"store.url: {path} has version {found}, this TokenSense reads version {VERSION}; "
+            "start the TokenSense that wrote it, or write another file"
+        )

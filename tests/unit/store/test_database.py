@@ -1,5 +1,7 @@
 """The store opens, or says in one line why it does not."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,14 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"cannot be made .* write a folder you own"):
         open_database("sqlite", data_dir=tmp_path / "file" / "data")
+
+
+def test_parts_that_first_start_together_all_open_the_store(tmp_path: Path) -> None:
+    """Eight processes that make the same store at once take turns, and none fails."""
+    code = (
+        "import sys, pathlib; from tokensense_otel.store.database import open_database as o; "
+        "o('sqlite', data_dir=pathlib.Path(sys.argv[1])).dispose()"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(8)]
+
+    assert [process.wait(timeout=60) for process in processes] == [0] * 8

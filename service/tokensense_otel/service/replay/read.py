@@ -10,7 +10,6 @@ not at all.
 """
 
 import gzip
-import importlib
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
+from backports import zstd
 
 from tokensense_otel.core.call import DEFAULT_TENANT
 from tokensense_otel.core.errors import TokenSenseError
@@ -31,7 +31,6 @@ from tokensense_otel.receiver.otlp.validate import validate
 
 FORMATS = (".pb", ".json", ".jsonl")
 COMPRESSIONS = (".gz", ".zst")
-_ZSTD_MODULES = ("compression.zstd", "backports.zstd")
 
 
 class Unreadable(TokenSenseError):
@@ -140,34 +139,23 @@ def _open(path: Path, compression: str) -> IO[bytes]:
     if compression == ".gz":
         return io.BufferedReader(gzip.GzipFile(path))
     if compression == ".zst":
-        return _open_zstd(path)
+        return io.BufferedReader(_Unzstd(path))
     return path.open("rb")
-
-
-def _open_zstd(path: Path) -> IO[bytes]:
-    for name in _ZSTD_MODULES:
-        try:
-            zstd: Any = importlib.import_module(name)
-        except ImportError:
-            continue
-        return io.BufferedReader(_Unzstd(zstd.open(path, "rb"), zstd.ZstdError))
-    raise Unreadable("reading .zst needs a package that is not there; run `pip install backports.zstd`, or unpack it")
 
 
 class _Unzstd(io.RawIOBase):
     """A stream whose own kind of error becomes ours."""
 
-    def __init__(self, stream: Any, error: type[Exception]) -> None:
-        self._stream = stream
-        self._error = error
+    def __init__(self, path: Path) -> None:
+        self._stream = zstd.open(path, "rb")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         try:
-            return int(self._stream.readinto(buffer))
-        except self._error as error:
+            return self._stream.readinto(buffer)
+        except (zstd.ZstdError, EOFError) as error:
             raise Unreadable(f"the compressed data is damaged: {error}") from None
 
     def close(self) -> None:
