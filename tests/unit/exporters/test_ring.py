@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from tests.unit.exporters.support import FakeClock, Scripted, an_insight, named, put, store, story, until
 from tokensense_otel.core.insight import Status
 from tokensense_otel.exporters import EndpointDown, NamedExporter, Payload, Receipt, Reject, Retry, Throttle
+from tokensense_otel.exporters.delivery.policy import Policy
 from tokensense_otel.exporters.delivery.ring import Ring
 from tokensense_otel.store.outbox import Outbox, State
 
@@ -191,6 +192,27 @@ def test_a_dead_endpoint_is_probed_and_gets_its_backlog_when_it_is_back(engine: 
     assert [insight for insight, _ in exporter.sent[1:]] == [
         an_insight(episode=f"ep_{number}").id for number in range(6)
     ]
+
+
+def test_a_probe_and_a_recovery_do_not_wait_for_the_schedule(engine: Engine) -> None:
+    """Both messages are to be tried in an hour; a minute after the endpoint opened one probes, then the other goes."""
+    exporter, clock = Scripted([Retry("HTTP 500"), Retry("HTTP 500")]), FakeClock()
+    impatient = Policy(schedule_s=(3600,), failures_to_open=2, width=1)
+
+    async def run() -> None:
+        ring = Ring(Outbox(engine, clock), [named(exporter)], clock=clock, policy=lambda _: impatient)
+        await ring.start()
+        try:
+            put(engine, an_insight(episode="ep_1"), an_insight(episode="ep_2"))
+            await until(lambda: [one.reason for one in Outbox(engine).listing()] == ["HTTP 500", "HTTP 500"])
+            clock.advance(60)
+            ring.wake()
+            await until(ended(engine, 2))
+        finally:
+            await ring.stop()
+
+    asyncio.run(run())
+    assert [insight for insight, _ in exporter.sent] == [an_insight(episode=f"ep_{n}").id for n in (1, 2, 1, 2)]
 
 
 def test_a_dead_exporter_delays_no_other(engine: Engine) -> None:
