@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -10,10 +11,27 @@ from sqlalchemy import Engine
 from tests.support.calls import NOON, SECOND, an_insight
 from tokensense_otel.core.insight import Insight, Status, encode_insight
 from tokensense_otel.exporters import Context, ExporterConfig, NamedExporter, Payload, Receipt
+from tokensense_otel.exporters.delivery.ring import Ring
 from tokensense_otel.store.database import open_database, writing
+from tokensense_otel.store.outbox import Outbox, State
 from tokensense_otel.store.schema import insights
 
-__all__ = ["NOON", "SECOND", "FakeClock", "Scripted", "an_insight", "named", "put", "store", "story", "until"]
+__all__ = [
+    "NOON",
+    "SECOND",
+    "FakeClock",
+    "Scripted",
+    "an_insight",
+    "ended",
+    "named",
+    "put",
+    "reason_is",
+    "running",
+    "states",
+    "store",
+    "story",
+    "until",
+]
 
 
 class FakeClock:
@@ -112,3 +130,26 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - what is waited for is written by another thread
             await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def running(engine: Engine, clock: FakeClock, *exporters: NamedExporter) -> AsyncIterator[Ring]:
+    ring = Ring(Outbox(engine, clock), exporters, clock=clock, jitter=lambda: 0.5)
+    await ring.start()
+    try:
+        yield ring
+    finally:
+        await ring.stop(grace_s=0.2)
+
+
+def states(engine: Engine, exporter: str = "ops") -> list[State]:
+    """In the order of the insights."""
+    return [delivery.state for delivery in reversed(Outbox(engine).listing(exporter=exporter, limit=100_000))]
+
+
+def ended(engine: Engine, count: int, exporter: str = "ops") -> Callable[[], bool]:
+    return lambda: sum(state is not State.PENDING for state in states(engine, exporter)) == count
+
+
+def reason_is(engine: Engine, reason: str) -> Callable[[], bool]:
+    return lambda: any(delivery.reason == reason for delivery in Outbox(engine).listing())
