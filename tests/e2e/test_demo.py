@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.markdown import blocks, page, without_figures
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -57,13 +58,17 @@ def left_behind(folder: Path) -> list[str]:
 
 
 def test_the_demo_shows_all_six_rules_and_counts_every_call(tmp_path: Path) -> None:
-    """It exits 0, fires each rule in turn, counts what it sent, prints plain text to a pipe, and leaves nothing."""
+    """It exits 0, fires each rule, counts what it sent, says in plain text what README shows, and leaves nothing."""
     with demo(tmp_path) as process:
         out, _ = process.communicate(timeout=90)
         assert process.returncode == 0, out
     fired = [rule for line in out.splitlines() for rule in RULES if f" {rule} " in line and line[6:10] == " s  "]
     assert set(fired) == set(RULES)
     assert "calls     770 sent, 770 counted: they agree" in out.splitlines()
+    said = {without_figures(line) for line in out.splitlines()}
+    assert [
+        line for line in blocks(page("README.md"), "text")[0].splitlines() if without_figures(line) not in said
+    ] == []
     assert "\x1b" not in out
     assert (tmp_path / "err").read_text() == ""
     assert left_behind(tmp_path) == []
