@@ -65,11 +65,13 @@ async def _supervise(
 
 
 def _create_store(loaded: Loaded) -> None:
-    """Make the store before several parts open it at once."""
-    from tokensense_otel.store import outbox  # noqa: F401 - brings its tables
+    """Make the store and name its exporters, so that the first insight is not found before anybody waits for it."""
     from tokensense_otel.store.database import open_database
+    from tokensense_otel.store.outbox import Outbox
 
-    open_database(loaded.settings.store.url, data_dir=loaded.settings.data_dir).dispose()
+    engine = open_database(loaded.settings.store.url, data_dir=loaded.settings.data_dir)
+    Outbox(engine).register(loaded.settings.exporters)
+    engine.dispose()
 
 
 def _clean_metrics(data_dir: Path) -> None:

@@ -13,44 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Engine, Index, Integer, String, Table, Text
+from sqlalchemy import Engine
 
 from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.core.config import JsonObject
 from tokensense_otel.store.database import writing
-from tokensense_otel.store.schema import insights, metadata
-
-deliveries = Table(
-    "deliveries",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("exporter", String, nullable=False),
-    Column("seq", Integer, nullable=False),
-    Column("insight_id", String, nullable=False),
-    Column("episode_id", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("ambiguous", Integer, nullable=False),
-    Column("degraded", Integer, nullable=False),
-    Column("queued_ns", BigInteger, nullable=False),
-    Column("next_ns", BigInteger, nullable=False),
-    Column("ended_ns", BigInteger),
-    Column("reason", Text, nullable=False),
-    Column("receipt", Text),
-    Index("deliveries_once", "exporter", "seq", unique=True),
-    Index("deliveries_state", "exporter", "state", "seq"),
-    Index("deliveries_lane", "exporter", "episode_id", "seq"),
-    Index("deliveries_insight", "insight_id"),
-)
-
-cursors = Table(
-    "delivery_cursors",
-    metadata,
-    Column("exporter", String, primary_key=True),
-    Column("seq", Integer, nullable=False),
-    Column("accepted", Integer, nullable=False),
-    Column("removed", Integer, nullable=False),
-)
+from tokensense_otel.store.schema import cursors, deliveries, insights
 
 
 class State(StrEnum):
@@ -116,8 +84,6 @@ class Outbox:
         self._reading = engine
         self._writing = writing(engine)
         self._clock = clock
-        with self._writing.begin() as connection:
-            metadata.create_all(connection, tables=[deliveries, cursors])
 
     def register(self, exporters: Iterable[str]) -> None:
         """Begin to accept for these exporters. One that is new starts with the next insight, not with history."""

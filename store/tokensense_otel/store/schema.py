@@ -1,6 +1,7 @@
 """The tables. One file, so that what is on disk can be seen on a page.
 
-`usage` and `accounting` rows carry the generation of the write that made them; `rollups.py` explains why.
+`usage` and `accounting` rows carry the generation of the write that made them; `rollups.py` explains why. The outbox
+(`deliveries`, `delivery_cursors`) is explained in `outbox.py`.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
@@ -69,4 +70,36 @@ episodes = Table(
     Column("episode_id", String, nullable=False),
     Column("open", Integer, nullable=False),
     sqlite_with_rowid=False,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("exporter", String, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("insight_id", String, nullable=False),
+    Column("episode_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("ambiguous", Integer, nullable=False),
+    Column("degraded", Integer, nullable=False),
+    Column("queued_ns", BigInteger, nullable=False),
+    Column("next_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("receipt", Text),
+    Index("deliveries_once", "exporter", "seq", unique=True),
+    Index("deliveries_state", "exporter", "state", "seq"),
+    Index("deliveries_lane", "exporter", "episode_id", "seq"),
+    Index("deliveries_insight", "insight_id"),
+)
+
+cursors = Table(
+    "delivery_cursors",
+    metadata,
+    Column("exporter", String, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("removed", Integer, nullable=False),
 )

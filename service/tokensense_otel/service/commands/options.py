@@ -42,7 +42,6 @@ def open_store(settings: "Settings") -> "Engine":
     Raises:
         ConfigError: when there is none yet, or it cannot be opened.
     """
-    from tokensense_otel.store import outbox  # noqa: F401 - brings its tables
     from tokensense_otel.store.database import database_path, open_database
 
     path = database_path(settings.store.url, settings.data_dir)
