@@ -48,7 +48,7 @@ def in_process(entries: list[Entry]) -> Outcome:
 def bytewax(entries: list[Entry]) -> Outcome:
     kept: list[Any] = []
     clock = LogClock(lambda: NOON)  # nothing grows old while the recording runs
-    stages = Stages(CONFIG.accounting, RULES, CATALOGUE, CONFIG.shards)
+    stages = Stages(CONFIG, RULES, CATALOGUE)
     decoder = Decoder(Normaliser(NormaliseConfig(), SALT), refuse)
     flow = build_flow(
         TestingSource(entries, batch_size=2), TestingSink(kept), decoder=decoder, stages=stages, clock=clock
@@ -123,3 +123,14 @@ def test_a_finding_has_the_same_id_on_either_engine() -> None:
 
     assert live
     assert live == replayed
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_team_that_only_roots_name_raises_no_alarm_about_nobody(engine: Engine) -> None:
+    """Calls that come before the root which names their team are judged under that team only."""
+    calls = [a_span(100 + n, chat(output_tokens=10), trace=n, parent=n, end_ns=NOON) for n in range(1, 26)]
+    roots = [a_span(n, {"tokensense.team": "checkout"}, trace=n, end_ns=NOON) for n in range(1, 26)]
+
+    outcome = engine(entries_of([a_request(calls, {}), a_request(roots, {})]))
+
+    assert [one.scope["team"] for one in outcome.insights if one.rule == "MODEL_MISUSE"] == ["checkout"]

@@ -19,5 +19,7 @@ class DataflowConfig(Config):
     """Keys over which each stage's state is spread. Fixed for the life of a recovery folder."""
     recovery_partitions: int = Field(default=8, ge=1, le=64)
     """Files of the recovery store: the most workers that can ever share it. Fixed once it is made."""
+    attribution_wait_s: float = Field(default=15.0, ge=0, le=600)
+    """Seconds for which the rules wait for the team of a call whose root span may still name it; 0 judges at once."""
     accounting: AccountingConfig = AccountingConfig()
     """How long traces stay open and resends are remembered."""

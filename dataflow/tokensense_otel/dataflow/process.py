@@ -67,7 +67,7 @@ def run_dataflow(
             source,
             StoreSink(engine, clock, time.monotonic),
             decoder=Decoder(Normaliser(normalise, load_salt(data_dir)), quarantine(data_dir / "quarantine")),
-            stages=Stages(config.accounting, rules, Catalogue.load(), config.shards),
+            stages=Stages(config, rules, Catalogue.load()),
             clock=log_clock,
         )
         ready()

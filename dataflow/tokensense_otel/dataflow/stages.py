@@ -17,7 +17,6 @@ from tokensense_otel.core.call import Posting
 from tokensense_otel.core.insight import Insight
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting import (
-    AccountingConfig,
     Changes,
     Identities,
     Ledger,
@@ -27,11 +26,12 @@ from tokensense_otel.dataflow.accounting import (
     trace_shard,
     twin_shard,
 )
+from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.decode import Decoded
 from tokensense_otel.dataflow.deltas import Deltas
 from tokensense_otel.dataflow.facts import MemorySample, SpanFacts
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules import RuleSet, RuleShard, entity_shard, rule_shard
+from tokensense_otel.dataflow.rules import RuleSet, RuleShard, WaitingRoom, entity_shard, rule_shard
 
 STORE_KEY = "store"
 
@@ -96,31 +96,48 @@ def _settled(now_ns: int, changes: Changes) -> list[Settled]:
     return [Settled(now_ns, changes.postings, changes.accounting)]
 
 
+class _RulesState(msgspec.Struct, array_like=True):
+    rules: bytes
+    waiting: bytes
+
+
+_rules_encoder = msgspec.msgpack.Encoder()
+_rules_decoder = msgspec.msgpack.Decoder(_RulesState)
+
+
 class RulesStage:
-    def __init__(self, rules: RuleShard) -> None:
+    """The rules, behind the room in which calls wait that may still learn whose they are."""
+
+    def __init__(self, rules: RuleShard, room: WaitingRoom) -> None:
         self._rules = rules
+        self._room = room
 
     def ingest(self, evidence: Evidence, /) -> list[Insight]:
-        return self._rules.ingest(evidence.postings, evidence.samples, evidence.now_ns)
+        released = self._room.release(evidence.now_ns)
+        admitted = self._room.admit(evidence.postings, evidence.now_ns)
+        return self._rules.ingest(released + admitted, evidence.samples, evidence.now_ns)
 
     def advance(self, now_ns: int, /) -> list[Insight]:
-        return self._rules.advance(now_ns)
+        insights = self._rules.ingest(self._room.release(now_ns), [], now_ns)
+        return insights + self._rules.advance(now_ns)
 
     def next_wake(self) -> int | None:
-        return self._rules.next_wake()
+        wakes = (self._rules.next_wake(), self._room.next_wake())
+        return min((wake for wake in wakes if wake is not None), default=None)
 
     def snapshot(self) -> bytes:
-        return self._rules.snapshot()
+        return _rules_encoder.encode(_RulesState(self._rules.snapshot(), self._room.snapshot()))
 
 
 class Stages:
     """Makes stages, from nothing or from a snapshot, and says which shard each thing goes to next."""
 
-    def __init__(self, accounting: AccountingConfig, rules: RuleSet, catalogue: Catalogue, shards: int) -> None:
-        self._accounting = accounting
+    def __init__(self, config: DataflowConfig, rules: RuleSet, catalogue: Catalogue) -> None:
+        self._accounting = config.accounting
+        self._wait_s = config.attribution_wait_s
+        self._shards = config.shards
         self._rules = rules
         self._catalogue = catalogue
-        self._shards = shards
 
     def ledger(self, snapshot: bytes | None) -> AccountingStage[SpanFacts]:
         price = self._catalogue.cost
@@ -140,8 +157,12 @@ class Stages:
 
     def rules(self, snapshot: bytes | None) -> RulesStage:
         if snapshot is None:
-            return RulesStage(RuleShard(self._rules, self._catalogue))
-        return RulesStage(RuleShard.restore(self._rules, self._catalogue, snapshot))
+            return RulesStage(RuleShard(self._rules, self._catalogue), WaitingRoom(self._wait_s))
+        state = _rules_decoder.decode(snapshot)
+        return RulesStage(
+            RuleShard.restore(self._rules, self._catalogue, state.rules),
+            WaitingRoom.restore(self._wait_s, state.waiting),
+        )
 
     def after_decode(self, decoded: Decoded) -> list[Keyed]:
         """Spans to their ledgers, memory samples to their rules, rejections to the store."""

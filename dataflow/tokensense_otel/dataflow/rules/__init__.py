@@ -4,5 +4,6 @@ from tokensense_otel.dataflow.rules.config import RulesConfig, RuleSet
 from tokensense_otel.dataflow.rules.engine import RuleShard
 from tokensense_otel.dataflow.rules.registry import RuleInfo, rule_infos
 from tokensense_otel.dataflow.rules.shards import entity_shard, rule_shard
+from tokensense_otel.dataflow.rules.waiting import WaitingRoom
 
-__all__ = ["RuleInfo", "RuleSet", "RuleShard", "RulesConfig", "entity_shard", "rule_infos", "rule_shard"]
+__all__ = ["RuleInfo", "RuleSet", "RuleShard", "RulesConfig", "WaitingRoom", "entity_shard", "rule_infos", "rule_shard"]
