@@ -8,7 +8,7 @@ BIN := .venv/bin
 CODE := core receiver dataflow store exporters service
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check lint bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -34,13 +34,14 @@ demo: .venv/run  ## install, then run everything for about a minute on misbehavi
 test: .venv/dev  ## install, then run the tests
 	@$(BIN)/python -m pytest
 
-check: .venv/dev  ## lint, types, import directions, then the tests
+check: lint test  ## lint, types, import directions, then the tests
+
+lint: .venv/dev  ## lint, format, types, import directions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(CODE) tests benchmarks
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest
 
 bench: .venv/dev  ## run the benchmarks; prints medians, writes nothing that is committed
 	@$(BIN)/python -m benchmarks

@@ -2,6 +2,7 @@
 
 import base64
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,16 +14,21 @@ SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, ok").decode
 
 
 class WebhookReceiver:
-    """`events` are the bodies whose signatures were right, `refused` counts the others."""
+    """`arrivals` are the bodies whose signatures were right, each with when it came; `refused` counts the others."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.events: list[dict[str, Any]] = []
+        self.arrivals: list[tuple[float, dict[str, Any]]] = []
         self.refused = 0
 
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [event for _, event in self.arrivals]
+
     def receive(self, headers: dict[str, str], body: bytes) -> bool:
+        came = time.perf_counter()
         try:
-            self.events.append(Webhook(SECRET).verify(body, headers))
+            self.arrivals.append((came, Webhook(SECRET).verify(body, headers)))
         except Exception:  # noqa: BLE001 - whatever the library raises, it is no good signature
             self.refused += 1
             return False

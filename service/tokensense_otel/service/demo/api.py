@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from http.client import HTTPConnection, HTTPException
+from typing import Any, Final
 
-import httpx2
 import msgspec
 
+from tokensense_otel.core.config import split_endpoint
 from tokensense_otel.core.insight import Insight
+
+_TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -23,17 +27,13 @@ class Api:
     """A client of `up`'s API at `host:port`."""
 
     def __init__(self, endpoint: str) -> None:
-        self._client = httpx2.Client(base_url=f"http://{endpoint}", timeout=5.0, trust_env=False)
+        self._host, self._port = split_endpoint(endpoint)
         self._seen: set[str] = set()
-
-    def close(self) -> None:
-        self._client.close()
 
     def new_insights(self) -> list[Insight]:
         """Insights that were not returned before, oldest first. Empty while the API is not there."""
-        try:
-            body = self._client.get("/api/v1/insights", params={"limit": "1000"}).raise_for_status().content
-        except httpx2.HTTPError:
+        body = self._get("/api/v1/insights?limit=1000")
+        if body is None:
             return []
         found = msgspec.json.decode(body, type=dict[str, list[Insight]])["insights"]
         new = [insight for insight in found if insight.id not in self._seen]
@@ -42,11 +42,22 @@ class Api:
 
     def usage(self) -> list[TeamUsage]:
         """Usage by team. Empty while the API is not there."""
-        try:
-            rows = self._client.get("/api/v1/usage", params={"group_by": "team"}).raise_for_status().json()["usage"]
-        except httpx2.HTTPError:
-            return []
+        body = self._get("/api/v1/usage?group_by=team")
+        rows: list[dict[str, Any]] = [] if body is None else msgspec.json.decode(body)["usage"]
         return [TeamUsage(row["team"], row["calls"], row["errors"], _decimal(row["cost_usd"])) for row in rows]
+
+    def _get(self, path: str) -> bytes | None:
+        """The body of a good answer; `None` for any other, and while the API is being started again."""
+        connection = HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, HTTPException):
+            return None
+        finally:
+            connection.close()
+        return body if response.status == 200 else None
 
 
 def _decimal(text: str | None) -> Decimal | None:

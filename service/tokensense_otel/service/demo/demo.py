@@ -33,8 +33,8 @@ def run_demo(duration_s: float = 45.0, keep: bool = False, plain: bool = False) 
     view.line("starting `tokensense up` on free ports …")
     with tempfile.TemporaryDirectory(prefix="tokensense-demo-") as folder, _interruptible():
         try:
-            with Stack(Path(folder), FREE_PORTS) as stack, closing(Api(stack.endpoints["api"])) as api:
-                demo = _Demo(plan(), stack, api, view)
+            with Stack(Path(folder), FREE_PORTS) as stack:
+                demo = _Demo(plan(), stack, Api(stack.endpoints["api"]), view)
                 view.opening(demo.plan, stack.endpoints)
                 code = demo.run(duration_s)
                 if keep:

@@ -1,0 +1,36 @@
+"""`python -m benchmarks [--quick] [NAME…]`: all, or those named."""
+
+import argparse
+import os
+import platform
+
+from benchmarks import parts, road
+from benchmarks.measure import FULL, QUICK
+
+BENCHMARKS = {
+    "normalise": parts.normalise,
+    "ledger": parts.ledger,
+    "prices": parts.prices,
+    "rules": parts.rules,
+    "log": parts.log,
+    "throughput": road.throughput,
+    "alert_latency": road.alert_latency,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Prints medians.")
+    parser.add_argument("--quick", action="store_true", help="small inputs: whether it runs, not how fast")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    asked = parser.parse_args()
+    unknown = set(asked.names) - BENCHMARKS.keys()
+    if unknown:
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    effort = QUICK if asked.quick else FULL
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores; medians of {effort.runs}")
+    for name in asked.names or BENCHMARKS:
+        BENCHMARKS[name](effort)
+
+
+if __name__ == "__main__":
+    main()
