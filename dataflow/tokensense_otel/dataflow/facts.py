@@ -27,6 +27,21 @@ class Kind(IntEnum):
     """A second span about its parent call (`raw_gen_ai_request`): adds facts to it, never counts."""
 
 
+class Origin(msgspec.Struct, frozen=True, array_like=True):
+    """Where the facts of a span come from, for `explain`; one object for the many spans that are alike.
+
+    `sign` is what told its kind (`gen_ai.operation.name=chat`). `own` and `resource` are the attributes that named
+    each dimension, in the order of `Dimensions`; empty where nothing did. `corrections` are reasons by name.
+    """
+
+    scope: str = ""
+    dialect: str = ""
+    sign: str = ""
+    own: tuple[str, ...] = ()
+    resource: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
+
+
 class SpanFacts(msgspec.Struct, frozen=True, array_like=True):
     """One span. `parent_id` is empty for a root.
 
@@ -46,6 +61,7 @@ class SpanFacts(msgspec.Struct, frozen=True, array_like=True):
     call: Call | None = None
     resource_project: str = ""
     """The project that its resource or the sender's key names; yields to any span's."""
+    origin: Origin | None = None
 
 
 class MemorySample(msgspec.Struct, frozen=True, array_like=True):

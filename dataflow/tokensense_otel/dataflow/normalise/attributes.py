@@ -7,11 +7,13 @@ integers as JavaScript `Long` objects (langfuse/langfuse#14047). What cannot be 
 import ast
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from tokensense_otel.dataflow.normalise.corrections import Correction, Problems
 
 MAX_ITEMS: Final = 64
 """Elements of an array that are read; longer ones are content or vectors, which accounting has no use for."""
@@ -23,26 +25,32 @@ MAX_REPR_CHARS: Final = 32_768
 Attributes = Mapping[str, Any]
 
 
-def attributes_of(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    """Attributes as a dict; of a repeated key the last value counts."""
+def attributes_of(pairs: Collection[KeyValue], problems: Problems | None = None) -> dict[str, Any]:
+    """Attributes as a dict; of a repeated key the last value counts. `problems` gets what had to be corrected."""
     found: dict[str, Any] = {}
     for pair in pairs:
         value = pair.value
         # Most attributes are strings, and asking for the string is cheaper than asking which kind it is.
-        found[pair.key] = value.string_value or _value(value, 0)
+        found[pair.key] = value.string_value or _value(value, 0, problems)
+    if problems is not None and len(found) != len(pairs):
+        problems.append(Correction.ATTRIBUTE_REPEATED)
     return found
 
 
-def _value(value: AnyValue, depth: int) -> Any:
+def _value(value: AnyValue, depth: int, problems: Problems | None) -> Any:
     kind = value.WhichOneof("value")
-    if kind is None or depth > MAX_DEPTH:
+    if kind is None:
+        return None
+    if depth > MAX_DEPTH:
+        if problems is not None and Correction.VALUE_TOO_DEEP not in problems:
+            problems.append(Correction.VALUE_TOO_DEEP)
         return None
     if kind == "array_value":
         items = value.array_value.values
-        return [_value(item, depth + 1) for item in items] if len(items) <= MAX_ITEMS else None
+        return [_value(item, depth + 1, problems) for item in items] if len(items) <= MAX_ITEMS else None
     if kind == "kvlist_value":
         pairs = value.kvlist_value.values
-        return {pair.key: _value(pair.value, depth + 1) for pair in pairs[: MAX_ITEMS * 4]}
+        return {pair.key: _value(pair.value, depth + 1, problems) for pair in pairs[: MAX_ITEMS * 4]}
     return getattr(value, kind)
 
 

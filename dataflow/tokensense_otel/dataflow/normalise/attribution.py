@@ -18,6 +18,9 @@ _MAX_VALUE: Final = 256
 """Longer values are cut: a dimension is a name, and somebody pays for keeping it."""
 
 
+_NAMELESS: Final[tuple[str, ...]] = ()
+
+
 class Attribution:
     def __init__(self, config: AttributionConfig) -> None:
         self._keys: dict[str, tuple[tuple[int, int], ...]] = {}
@@ -33,25 +36,31 @@ class Attribution:
 
     def read(self, attributes: Attributes) -> Dimensions:
         """The dimensions that these attributes name; the same object `NOBODY` where they name none."""
+        return self.read_named(attributes)[0]
+
+    def read_named(self, attributes: Attributes) -> tuple[Dimensions, tuple[str, ...]]:
+        """The dimensions, and which attribute named each."""
         hits = self._telling & attributes.keys()
         if not hits:
-            return NOBODY
+            return NOBODY, _NAMELESS
         values = [""] * len(NAMES)
         orders = [1_000] * len(NAMES)
+        named = [""] * len(NAMES)
         for key in hits & self._keys.keys():
             text = to_text(attributes[key])
             if text:
                 for dimension, order in self._keys[key]:
                     if order < orders[dimension]:
                         values[dimension], orders[dimension] = text[:_MAX_VALUE], order
+                        named[dimension] = key
         for key in hits & self._objects:
-            self._read_object(key, attributes[key], values, orders)
+            self._read_object(key, attributes[key], values, orders, named)
         for key in _TAGS:
             if key in hits:
-                _read_tags(attributes[key], values)
-        return Dimensions(*values) if any(values) else NOBODY
+                _read_tags(key, attributes[key], values, named)
+        return (Dimensions(*values), tuple(named)) if any(values) else (NOBODY, _NAMELESS)
 
-    def _read_object(self, key: str, value: Any, values: list[str], orders: list[int]) -> None:
+    def _read_object(self, key: str, value: Any, values: list[str], orders: list[int], named: list[str]) -> None:
         """Members of a JSON object in one attribute, such as OpenInference's `metadata`."""
         if isinstance(value, str):
             wanted = any(f'"{member}"' in value for member, _, _ in self._members[key])
@@ -62,12 +71,14 @@ class Attribution:
             text = to_text(value.get(member))
             if text and order < orders[dimension]:
                 values[dimension], orders[dimension] = text[:_MAX_VALUE], order
+                named[dimension] = f"{key}.{member}"
 
 
-def _read_tags(value: Any, values: list[str]) -> None:
+def _read_tags(key: str, value: Any, values: list[str], named: list[str]) -> None:
     """Tags like `team:search`, for dimensions that no key named."""
     for tag in to_texts(value):
         name, colon, text = tag.partition(":")
         if colon and text and name.strip().lower() in NAMES:
             dimension = NAMES.index(name.strip().lower())
-            values[dimension] = values[dimension] or text.strip()[:_MAX_VALUE]
+            if not values[dimension]:
+                values[dimension], named[dimension] = text.strip()[:_MAX_VALUE], key

@@ -139,6 +139,31 @@ def classify(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping
     return _TOOL if "gen_ai.tool.name" in attributes else _WRAPPER
 
 
+def told_by(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping[str, Any]) -> str:
+    """What told the kind of a GenAI span, in the order in which `classify` asks: an attribute, or the span's name."""
+    if known_scope and (name in _TELLING_NAMES or name in _NAMED_WRAPPERS):
+        return f"span name {name}"
+    for key in _SIGNS.get(dialect.name, ()) + _MARKERS_AND_OPERATION:
+        value = attributes.get(key)
+        if isinstance(value, str) and value:
+            return f"{key}={value[:_MAX_SIGN]}"
+    return "usage without an operation" if not USAGE_KEYS.isdisjoint(attributes) else "GenAI attributes"
+
+
+_TELLING_NAMES: Final = frozenset({"raw_gen_ai_request", "call_llm"})
+_SIGNS: Final[dict[str, tuple[str, ...]]] = {
+    "claude-code": ("span.type",),
+    "langsmith": ("langsmith.span.kind",),
+    "vercel-ai-legacy": ("ai.operationId", "operation.name"),
+}
+_MARKERS_AND_OPERATION: Final = (
+    *(marker for marker, _ in _BY_MARKER),
+    "gen_ai.operation.name",
+    "llm.request.type",
+)
+_MAX_SIGN: Final = 48
+
+
 def _of_vercel(attributes: Mapping[str, Any]) -> Found:
     """The AI SDK up to 6: `ai.generateText` wraps `ai.generateText.doGenerate`, which is the request."""
     operation = str(attributes.get("ai.operationId") or attributes.get("operation.name") or "").partition(" ")[0]

@@ -156,3 +156,14 @@ READERS: Final[dict[str, Reader]] = {
     "logfire": logfire,
     "adk_response": adk_response,
 }
+
+PAYLOADS: Final[dict[str, str]] = {
+    "provider_output": "output.value",
+    "langchain_output": "output.value",
+    "langfuse": "langfuse.observation.usage_details",
+    "mlflow": "mlflow.chat.tokenUsage",
+    "genkit": "genkit:output",
+    "logfire": "response_data",
+    "adk_response": "gcp.vertex.agent.llm_response",
+}
+"""Reader → the attribute whose JSON holds the usage; where that is broken or too long, it is told."""

@@ -4,25 +4,39 @@ Pure, but for caches. Text on a span leaves no trace in the facts, only salted h
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tokensense_otel.core.call import Call, Dimensions
-from tokensense_otel.dataflow.facts import Kind, SpanFacts
+from tokensense_otel.core.tally import Tallies
+from tokensense_otel.dataflow.facts import Kind, Origin, SpanFacts
 from tokensense_otel.dataflow.normalise.aliases import reports_usage
 from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_text
 from tokensense_otel.dataflow.normalise.attribution import NOBODY, PROJECT, Attribution
-from tokensense_otel.dataflow.normalise.classify import NEVER_COUNTED, classify
+from tokensense_otel.dataflow.normalise.classify import NEVER_COUNTED, classify, told_by
 from tokensense_otel.dataflow.normalise.config import NormaliseConfig
+from tokensense_otel.dataflow.normalise.corrections import Correction, Problems, tally_problems
 from tokensense_otel.dataflow.normalise.dialects import Dialect, dialect_of_markers, dialect_of_scope
 from tokensense_otel.dataflow.normalise.reader import CallReader
 
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
 _MAX_CACHED: Final = 1_024
+_MAX_SCOPE: Final = 128
+
+
+class _Sender(NamedTuple):
+    """What a resource, and the key that it came with, say of all its spans."""
+
+    tenant: str
+    project: str
+    project_is_final: bool
+    dimensions: Dimensions
+    named: tuple[str, ...]
+    received_ns: int
 
 
 class Normaliser:
@@ -32,32 +46,47 @@ class Normaliser:
         self._attribution = Attribution(config.attribution)
         self._reader = CallReader(config, salt)
         self._scopes: dict[str, Dialect | None] = {}
-        self._resources: dict[bytes, tuple[Dimensions, str]] = {}
+        self._resources: dict[bytes, tuple[Dimensions, tuple[str, ...], str, Problems]] = {}
+        self._origins: dict[tuple[object, ...], Origin] = {}
 
-    def spans(self, request: ExportTraceServiceRequest, *, tenant: str, project: str) -> tuple[list[SpanFacts], int]:
+    def spans(
+        self,
+        request: ExportTraceServiceRequest,
+        *,
+        tenant: str,
+        project: str,
+        received_ns: int = 0,
+        tallies: Tallies | None = None,
+    ) -> tuple[list[SpanFacts], int]:
         """The facts of every span, and how many spans were rejected.
 
-        A span is rejected if its ids have the wrong length or are all zero, or if it has no time at all. `project` is
-        that of the sender's key; where it is not empty, no attribute changes it.
+        A span is rejected if its ids have the wrong length or are all zero, or if neither it nor its reception has a
+        time. `project` is that of the sender's key; where it is not empty, no attribute changes it. `received_ns` is 0
+        where nobody knows it. What had to be corrected is counted in `tallies`.
         """
         facts: list[SpanFacts] = []
         rejected = 0
+        if tallies is None:
+            tallies = Tallies()
         for group in request.resource_spans:
-            resource, resource_project = self._resource(group.resource)
-            resource_project = project or resource_project
+            resource, named, resource_project, faults = self._resource(group.resource)
+            sender = _Sender(tenant, project or resource_project, bool(project), resource, named, received_ns)
+            if faults:
+                tally_problems(tallies, faults, tenant, resource.service)
             for scoped in group.scope_spans:
                 scope = scoped.scope.name
                 dialect = self._dialect(scope)
                 for span in scoped.spans:
-                    if not _usable(span):
+                    problems: Problems = []
+                    if _usable(span, received_ns, problems):
+                        facts.append(self._facts(span, scope, dialect, sender, problems))
+                    else:
                         rejected += 1
-                        continue
-                    facts.append(
-                        self._facts(span, scope, dialect, resource, tenant, resource_project, fixed=bool(project))
-                    )
+                    if problems:
+                        tally_problems(tallies, problems, tenant, resource.service)
         return facts, rejected
 
-    def _resource(self, resource: Resource) -> tuple[Dimensions, str]:
+    def _resource(self, resource: Resource) -> tuple[Dimensions, tuple[str, ...], str, Problems]:
         """Dimensions and project of a resource; the same few of them come with every request."""
         key = resource.SerializeToString()
         try:
@@ -65,8 +94,10 @@ class Normaliser:
         except KeyError:
             if len(self._resources) >= _MAX_CACHED:
                 self._resources.clear()
-            attributes = attributes_of(resource.attributes)
-            found = self._resources[key] = self._attribution.read(attributes), to_text(attributes.get(PROJECT))
+            problems: Problems = []
+            attributes = attributes_of(resource.attributes, problems)
+            dimensions, named = self._attribution.read_named(attributes)
+            found = self._resources[key] = dimensions, named, to_text(attributes.get(PROJECT)), problems
             return found
 
     def _dialect(self, scope: str) -> Dialect | None:
@@ -78,23 +109,13 @@ class Normaliser:
             found = self._scopes[scope] = dialect_of_scope(scope)
             return found
 
-    def _facts(
-        self,
-        span: Span,
-        scope: str,
-        dialect: Dialect | None,
-        resource: Dimensions,
-        tenant: str,
-        resource_project: str,
-        *,
-        fixed: bool,
-    ) -> SpanFacts:
-        attributes = attributes_of(span.attributes)
+    def _facts(self, span: Span, scope: str, dialect: Dialect | None, sender: _Sender, problems: Problems) -> SpanFacts:
+        attributes = attributes_of(span.attributes, problems)
         known_scope = dialect is not None
         if dialect is None:
             dialect = dialect_of_markers(attributes)
         kind, operation = classify(dialect, known_scope, span.name, attributes)
-        own = self._attribution.read(attributes) if attributes else NOBODY
+        own, named = self._attribution.read_named(attributes) if attributes else (NOBODY, ())
         call: Call | None = None
         if (
             kind is Kind.CALL
@@ -102,21 +123,43 @@ class Normaliser:
             or kind is Kind.DETAIL
             or _stands_in(kind, dialect, span, attributes)
         ):
-            call = self._reader.read(span, attributes, dialect, kind, operation, tenant=tenant, scope=scope)
+            call = self._reader.read(
+                span,
+                attributes,
+                dialect,
+                kind,
+                operation,
+                tenant=sender.tenant,
+                scope=scope,
+                received_ns=sender.received_ns,
+                problems=problems,
+            )
             if kind is Kind.WRAPPER and not call.tokens.known:
                 call = None
+        sign = told_by(dialect, known_scope, span.name, attributes) if kind is not Kind.OTHER else ""
         return SpanFacts(
-            tenant,
+            sender.tenant,
             span.trace_id,
             span.span_id,
             span.parent_span_id if span.parent_span_id != _NO_SPAN else b"",
             kind,
             own,
-            resource,
-            "" if fixed else to_text(attributes.get(PROJECT)),
+            sender.dimensions,
+            "" if sender.project_is_final else to_text(attributes.get(PROJECT)),
             call,
-            resource_project,
+            sender.project,
+            self._origin(scope, dialect.name, sign, named, sender.named, tuple(problems)),
         )
+
+    def _origin(self, *parts: Any) -> Origin:
+        try:
+            return self._origins[parts]
+        except KeyError:
+            if len(self._origins) >= _MAX_CACHED:
+                self._origins.clear()
+            scope, *rest = parts
+            found = self._origins[parts] = Origin(scope[:_MAX_SCOPE], *rest)
+            return found
 
 
 def _stands_in(kind: Kind, dialect: Dialect, span: Span, attributes: Mapping[str, Any]) -> bool:
@@ -126,11 +169,13 @@ def _stands_in(kind: Kind, dialect: Dialect, span: Span, attributes: Mapping[str
     )
 
 
-def _usable(span: Span) -> bool:
-    return (
-        len(span.trace_id) == 16
-        and len(span.span_id) == 8
-        and span.trace_id != _NO_TRACE
-        and span.span_id != _NO_SPAN
-        and bool(span.start_time_unix_nano or span.end_time_unix_nano)
-    )
+def _usable(span: Span, received_ns: int, problems: Problems) -> bool:
+    if len(span.trace_id) != 16 or span.trace_id == _NO_TRACE:
+        problems.append(Correction.TRACE_ID_INVALID)
+    elif len(span.span_id) != 8 or span.span_id == _NO_SPAN:
+        problems.append(Correction.SPAN_ID_INVALID)
+    elif not (span.start_time_unix_nano or span.end_time_unix_nano or received_ns):
+        problems.append(Correction.TIME_NOWHERE)
+    else:
+        return True
+    return False

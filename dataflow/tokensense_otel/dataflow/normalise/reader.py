@@ -11,10 +11,12 @@ from tokensense_otel.dataflow.normalise.aliases import gather
 from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_bool, to_number, to_text, to_texts
 from tokensense_otel.dataflow.normalise.blobs import read_usage
 from tokensense_otel.dataflow.normalise.config import NormaliseConfig
-from tokensense_otel.dataflow.normalise.details import READERS, Details
+from tokensense_otel.dataflow.normalise.corrections import Correction, Problems
+from tokensense_otel.dataflow.normalise.details import PAYLOADS, READERS, Details
 from tokensense_otel.dataflow.normalise.dialects import Dialect
 from tokensense_otel.dataflow.normalise.models import model_name, provider_name
 from tokensense_otel.dataflow.normalise.prompt import prompt_hashes
+from tokensense_otel.dataflow.normalise.sanity import DAY_NS, payload_fault, sane_times
 from tokensense_otel.dataflow.normalise.usage import Contract, counts_of, fill, resolve
 
 _ERROR: Final = Status.STATUS_CODE_ERROR
@@ -22,6 +24,8 @@ _UNTOLD: Final = "error"
 """The error type of a failure that names none."""
 _FIRST_TOKEN_EVENTS: Final = frozenset({"First Token Stream Event", "ai.stream.firstChunk"})
 _MAX_TEXT: Final = 256
+_PARTS: Final = ("cache_write_1h", "audio_input", "audio_output", "image_input", "reasoning")
+"""Classes that are part of another one."""
 
 
 class CallReader:
@@ -39,8 +43,13 @@ class CallReader:
         *,
         tenant: str,
         scope: str,
+        received_ns: int,
+        problems: Problems,
     ) -> Call:
-        """What the span says of a call. Tokens come as `core.call.Tokens` defines them; cost and dimensions later."""
+        """What the span says of a call. Tokens come as `core.call.Tokens` defines them; cost and dimensions later.
+
+        `problems` gets what had to be corrected. `received_ns` is 0 where nobody knows it.
+        """
         notes: list[str] = []
         found = gather(attributes, dialect.more)
         details: Details | None = None
@@ -55,9 +64,13 @@ class CallReader:
             to_text(found.get("provider")), raw_response or raw_request, to_text(found.get("host"))
         )
         streaming = to_bool(found.get("stream"))
-        first_token_ns = _first_token(span, found, dialect)
+        first_token_ns = _first_token(span, found, dialect, problems)
         streaming = streaming or first_token_ns is not None
-        tokens = _tokens(found, attributes, details, dialect, provider, operation, streaming, notes)
+        tokens = _tokens(found, attributes, details, dialect, provider, operation, streaming, notes, problems)
+        if dialect.details and not tokens.known:
+            fault = payload_fault(attributes, PAYLOADS.get(dialect.details, ""), self._config.max_json_bytes)
+            if fault is not None:
+                problems.append(fault)
         error_type = _error(span, found, attributes, tokens)
         prompt_hash = prefix_hash = ""
         if self._config.hash_prompts and kind is not Kind.WRAPPER:
@@ -68,7 +81,10 @@ class CallReader:
                 prefix_chars=self._config.prefix_chars,
                 max_chars=self._config.max_prompt_chars,
             )
-        start_ns, end_ns = times(span)
+        start_ns, end_ns = sane_times(span.start_time_unix_nano, span.end_time_unix_nano, received_ns, problems)
+        response_id = to_text(found.get("response_id"))
+        if max(len(raw_request), len(raw_response), len(response_id), len(error_type)) > _MAX_TEXT:
+            problems.append(Correction.NAME_TOO_LONG)
         finish = found.get("finish")
         return Call(
             tenant=tenant,
@@ -81,7 +97,7 @@ class CallReader:
             response_model=model_name(raw_response[:_MAX_TEXT]),
             operation=operation or "chat",
             tokens=tokens,
-            response_id=to_text(found.get("response_id"))[:_MAX_TEXT],
+            response_id=response_id[:_MAX_TEXT],
             error_type=error_type[:_MAX_TEXT],
             finish_reason=(to_texts(finish) or [""])[0].lower()[:64] if finish is not None else "",
             service_tier=to_text(found.get("tier"))[:64],
@@ -96,13 +112,6 @@ class CallReader:
         )
 
 
-def times(span: Span) -> tuple[int, int]:
-    """Start and end in Unix nanoseconds; one stands in for a missing other, and no call ends before it starts."""
-    start_ns, end_ns = span.start_time_unix_nano, span.end_time_unix_nano
-    start_ns = start_ns or end_ns
-    return start_ns, max(end_ns, start_ns)
-
-
 def _tokens(
     found: Mapping[str, Any],
     attributes: Mapping[str, Any],
@@ -112,10 +121,14 @@ def _tokens(
     operation: str,
     streaming: bool,
     notes: list[str],
+    problems: Problems,
 ) -> Tokens:
     """The provider's own usage object where one hides on the span, completed by the attributes, or those alone."""
     contract = _contract(dialect, attributes, provider, streaming)
-    own = resolve(counts_of(found, notes), contract, provider, operation, notes)
+    counted = counts_of(found, notes, problems)
+    own = resolve(counted, contract, provider, operation, notes)
+    if own.known and any(name in counted and getattr(own, name) is None for name in _PARTS):
+        problems.append(Correction.TOKENS_IMPOSSIBLE)
     if details is None or details.usage is None:
         return own
     counts, shape = read_usage(details.usage, exclusive=details.exclusive)
@@ -169,7 +182,7 @@ def _error(span: Span, found: Mapping[str, Any], attributes: Mapping[str, Any], 
     return _UNTOLD if failed else ""
 
 
-def _first_token(span: Span, found: Mapping[str, Any], dialect: Dialect) -> int | None:
+def _first_token(span: Span, found: Mapping[str, Any], dialect: Dialect, problems: Problems) -> int | None:
     """Time to the first token in nanoseconds; emitters give it in seconds, milliseconds or as an event."""
     scale, value = 1e9, to_number(found.get("ttft_s"))
     if value is None:
@@ -177,7 +190,10 @@ def _first_token(span: Span, found: Mapping[str, Any], dialect: Dialect) -> int 
     elif dialect.ttft_ms:
         scale = 1e6
     if value is not None:
-        return round(value * scale) if 0 <= value * scale < 1e14 else None
+        if 0 <= value * scale < DAY_NS:
+            return round(value * scale)
+        problems.append(Correction.DURATION_ABSURD)
+        return None
     for event in span.events:
         if event.name in _FIRST_TOKEN_EVENTS and event.time_unix_nano >= span.start_time_unix_nano:
             return event.time_unix_nano - span.start_time_unix_nano

@@ -14,7 +14,9 @@ import msgspec
 from tokensense_otel.core.call import NO_TOKENS, Tokens
 from tokensense_otel.dataflow.normalise.aliases import TOKEN_FIELDS
 from tokensense_otel.dataflow.normalise.attributes import to_count
+from tokensense_otel.dataflow.normalise.corrections import Correction, Problems
 from tokensense_otel.dataflow.normalise.dialects import ANTHROPIC_AND_BEDROCK, GOOGLE, NO_CACHE_WRITES
+from tokensense_otel.dataflow.normalise.sanity import count_fault
 
 Counts = dict[str, int]
 """Counts by the names of `aliases.TOKEN_FIELDS`; a class that nobody reported is not there."""
@@ -33,8 +35,8 @@ class Contract:
     """Classes that are left out only when they are zero."""
 
 
-def counts_of(found: Mapping[str, Any], notes: list[str]) -> Counts:
-    """The counts among a span's canonical fields; what is no count is refused with a note."""
+def counts_of(found: Mapping[str, Any], notes: list[str], problems: Problems | None = None) -> Counts:
+    """The counts among a span's canonical fields; what is no count is refused with a note, and told to `problems`."""
     counts: Counts = {}
     for name in TOKEN_FIELDS:
         value = found.get(name)
@@ -43,8 +45,12 @@ def counts_of(found: Mapping[str, Any], notes: list[str]) -> Counts:
         count = to_count(value)
         if count is None:
             notes.append(f"{name} tokens refused: not a count")
+            if problems is not None:
+                problems.append(count_fault(value))
         else:
             counts[name] = count
+            if problems is not None and isinstance(value, str):
+                problems.append(Correction.TOKENS_AS_TEXT)
     return counts
 
 
