@@ -11,10 +11,12 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tokensense_otel.core.tally import Tallies
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow import events, memory
 from tokensense_otel.dataflow.facts import MemorySample, SpanFacts
 from tokensense_otel.dataflow.normalise import Normaliser
+from tokensense_otel.dataflow.normalise.corrections import Correction, tally_problems
 from tokensense_otel.receiver.log.entry import Entry, Signal
 
 Quarantine = Callable[[Entry], None]
@@ -27,6 +29,8 @@ class Decoded(msgspec.Struct):
     spans: list[SpanFacts] = []
     samples: list[MemorySample] = []
     rejected: dict[str, Accounting] = {}
+    tallies: Tallies = msgspec.field(default_factory=Tallies)
+    """What had to be corrected or refused."""
 
 
 class Decoder:
@@ -42,17 +46,23 @@ class Decoder:
                 self._decode_into(out, entry)
             except DecodeError:
                 events.ENTRY_UNREADABLE(signal=entry.signal.value)
+                tally_problems(out.tallies, [Correction.REQUEST_UNREADABLE], entry.tenant, "")
                 self._quarantine(entry)
             except Exception as error:  # noqa: BLE001 - one entry must not stop the flow, whatever is wrong with it
                 events.ENTRY_FAILED(signal=entry.signal.value, error=repr(error))
+                tally_problems(out.tallies, [Correction.REQUEST_FAILED], entry.tenant, "")
                 self._quarantine(entry)
         return out
 
     def _decode_into(self, out: Decoded, entry: Entry) -> None:
         if entry.signal is Signal.TRACES:
             request = ExportTraceServiceRequest.FromString(entry.body)
-            spans, rejected = self._normaliser.spans(request, tenant=entry.tenant, project=entry.project)
+            tallies = Tallies()
+            spans, rejected = self._normaliser.spans(
+                request, tenant=entry.tenant, project=entry.project, received_ns=entry.received_ns, tallies=tallies
+            )
             out.spans += spans
+            out.tallies.add(tallies)
             if rejected:
                 seen = out.rejected.setdefault(entry.tenant, Accounting())
                 seen.add(Accounting(spans=rejected, rejected=rejected))

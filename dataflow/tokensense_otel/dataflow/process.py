@@ -22,6 +22,7 @@ from tokensense_otel.dataflow.rules import RuleSet
 from tokensense_otel.dataflow.stages import Stages
 from tokensense_otel.receiver.log.entry import Entry
 from tokensense_otel.receiver.log.log import LogReader
+from tokensense_otel.store.config import ExplainConfig
 
 
 def run_dataflow(
@@ -35,6 +36,7 @@ def run_dataflow(
     stop: threading.Event,
     ready: Callable[[], None],
     clock: Clock = system_clock,
+    explain: ExplainConfig | None = None,
 ) -> None:
     """Run until `stop` is set, then end with a last snapshot. Blocks; call it from the main thread.
 
@@ -65,7 +67,7 @@ def run_dataflow(
         )
         flow = build_flow(
             source,
-            StoreSink(engine, clock, time.monotonic),
+            StoreSink(engine, clock, time.monotonic, explain),
             decoder=Decoder(Normaliser(normalise, load_salt(data_dir)), quarantine(data_dir / "quarantine")),
             stages=Stages(config, rules, Catalogue.load()),
             clock=log_clock,

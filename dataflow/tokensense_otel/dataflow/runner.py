@@ -10,6 +10,7 @@ import msgspec
 
 from tokensense_otel.core.call import Call, Posting
 from tokensense_otel.core.insight import Insight
+from tokensense_otel.core.tally import Tallies
 from tokensense_otel.core.usage import Accounting, Usage, UsageKey
 from tokensense_otel.dataflow.accounting import Changes, Identities, Ledger, Twins, may_have_twin
 from tokensense_otel.dataflow.config import DataflowConfig
@@ -31,6 +32,7 @@ class Outcome(msgspec.Struct):
     usage: dict[UsageKey, Usage]
     accounting: dict[str, Accounting]
     insights: list[Insight]
+    tallies: Tallies = msgspec.field(default_factory=Tallies)
 
 
 class InProcessRunner:
@@ -59,6 +61,7 @@ class InProcessRunner:
         decoded = self._decoder.decode(entries)
         self._samples += decoded.samples
         self._deltas.account(decoded.rejected)
+        self._deltas.tally(decoded.tallies)
         settled = self._accounted(self._ledger.ingest(decoded.spans, _STANDSTILL))
         pairable, postings = _split(settled, lambda posting: may_have_twin(posting.call))
         postings += self._accounted(self._twins.ingest(pairable, _STANDSTILL))
@@ -82,7 +85,7 @@ class InProcessRunner:
 
     def finish(self) -> Outcome:
         deltas = self._deltas.trimmed()
-        return Outcome(deltas.usage, deltas.accounting, self._judge())
+        return Outcome(deltas.usage, deltas.accounting, self._judge(), deltas.tallies)
 
     def _judge(self) -> list[Insight]:
         """The rules over calls and samples in event time, with every timer that falls between them."""

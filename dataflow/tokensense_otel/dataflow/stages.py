@@ -59,6 +59,7 @@ class Settled(msgspec.Struct, array_like=True):
     now_ns: int
     postings: list[Posting]
     accounting: dict[str, Accounting]
+    seen: list[SpanFacts] = []
 
 
 Keyed = tuple[str, Batch[SpanFacts] | Batch[Posting] | Evidence | Deltas]
@@ -93,7 +94,7 @@ class AccountingStage(Generic[T]):
 def _settled(now_ns: int, changes: Changes) -> list[Settled]:
     if not (changes.postings or changes.accounting):
         return []
-    return [Settled(now_ns, changes.postings, changes.accounting)]
+    return [Settled(now_ns, changes.postings, changes.accounting, changes.seen)]
 
 
 class _RulesState(msgspec.Struct, array_like=True):
@@ -174,8 +175,8 @@ class Stages:
             by_entity.add(f"r{entity_shard(sample.tenant, sample.project, sample.entity, self._shards)}", sample)
         routed: list[Keyed] = [(key, Batch(decoded.now_ns, spans)) for key, spans in by_trace.items()]
         routed += [(key, Evidence(decoded.now_ns, samples=samples)) for key, samples in by_entity.items()]
-        if decoded.rejected:
-            routed.append((STORE_KEY, Deltas(accounting=decoded.rejected)))
+        if decoded.rejected or decoded.tallies:
+            routed.append((STORE_KEY, Deltas(accounting=decoded.rejected, tallies=decoded.tallies)))
         return routed
 
     def after_ledger(self, settled: Iterable[Settled]) -> list[Keyed]:
@@ -197,6 +198,7 @@ class Stages:
         for change in settled:
             now_ns = max(now_ns, change.now_ns)
             deltas.account(change.accounting)
+            deltas.seen += [(change.now_ns, facts) for facts in change.seen]
             for posting in change.postings:
                 key = self._next(posting, pair=pair, identify=identify)
                 if key is None:

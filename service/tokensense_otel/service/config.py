@@ -13,7 +13,7 @@ from tokensense_otel.dataflow.rules.config import RulesConfig, RuleSet
 from tokensense_otel.receiver.config import ReceiverConfig
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.service.api.config import ApiConfig
-from tokensense_otel.store.config import StoreConfig
+from tokensense_otel.store.config import ExplainConfig, StoreConfig
 
 
 class LoggingConfig(Config):
@@ -45,6 +45,8 @@ class Settings(Config):
     """Where accepted requests wait for the dataflow."""
     store: StoreConfig = StoreConfig()
     """Where usage and insights are kept."""
+    explain: ExplainConfig = ExplainConfig()
+    """What is kept of recent traces, so that each call can be explained. See docs/explain.md."""
     exporters: dict[str, dict[str, Any]] = Field(default={"console": {"type": "console"}})
     """Where insights go: a name of your own → `type` and the keys of that type. See docs/exporters.md."""
     rules: RulesConfig = RulesConfig()

@@ -78,6 +78,7 @@ def _dataflow(loaded: Loaded, report: Report) -> None:
         data_dir=settings.data_dir,
         stop=stop,
         ready=lambda: report({}),
+        explain=settings.explain,
     )
     engine.dispose()
 

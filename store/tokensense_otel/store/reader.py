@@ -1,8 +1,9 @@
-"""Read usage and accounting back, whatever generations they are in."""
+"""Read usage, accounting and tallies back, whatever generations they are in."""
 
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
+from tokensense_otel.core.tally import Tallies, Tally
 from tokensense_otel.core.usage import ACCOUNTING_FIELDS, USAGE_FIELDS, Accounting, Usage, UsageKey
 from tokensense_otel.store import schema
 
@@ -40,3 +41,23 @@ def read_accounting(engine: Engine, *, tenant: str | None = None) -> Accounting:
         query = query.where(table.c.tenant == tenant)
     with engine.connect() as connection:
         return Accounting(*connection.execute(query).one())
+
+
+def read_accounting_by_tenant(engine: Engine) -> dict[str, Accounting]:
+    """What became of every span, tenant by tenant."""
+    table = schema.accounting
+    sums = [sa.func.sum(table.c[name]) for name in ACCOUNTING_FIELDS]
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(table.c.tenant, *sums).group_by(table.c.tenant)).all()
+    return {row[0]: Accounting(*row[1:]) for row in rows}
+
+
+def read_tallies(engine: Engine, *, tenant: str | None = None) -> Tallies:
+    """All counts, over all tenants or one."""
+    table = schema.tallies
+    keys = [table.c[name] for name in Tally._fields]
+    query = sa.select(*keys, sa.func.sum(table.c["count"])).group_by(*keys)
+    if tenant is not None:
+        query = query.where(table.c.tenant == tenant)
+    with engine.connect() as connection:
+        return Tallies({Tally(*row[:-1]): row[-1] for row in connection.execute(query) if row[-1]})

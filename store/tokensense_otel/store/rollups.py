@@ -8,7 +8,7 @@ anew by the replay. Old generations are folded into generation 0, which nothing 
 Delivery: exactly once in effect, for a writer that calls `snapshot` at the end of every epoch it wrote in.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,9 +17,12 @@ from sqlalchemy.dialects.sqlite import insert
 
 from tokensense_otel.core.component import Clock
 from tokensense_otel.core.insight import Insight
+from tokensense_otel.core.tally import Tally
 from tokensense_otel.core.usage import ACCOUNTING_FIELDS, USAGE_FIELDS, Accounting, Usage, UsageKey
 from tokensense_otel.store import events, schema
+from tokensense_otel.store.config import ExplainConfig
 from tokensense_otel.store.database import writing
+from tokensense_otel.store.facts import KeptSpan, keep_spans
 from tokensense_otel.store.insights import record_insight
 
 UsageDeltas = Mapping[UsageKey, Usage]
@@ -27,13 +30,19 @@ AccountingDeltas = Mapping[str, Accounting]
 
 # A generation is folded two snapshots after its own: by then its epoch is committed, whatever the engine delays.
 _FOLD_BEHIND = 2
+_COUNT = ("count",)
+_TABLES = ((schema.usage, USAGE_FIELDS), (schema.accounting, ACCOUNTING_FIELDS), (schema.tallies, _COUNT))
+_NO_TALLIES: Mapping[Tally, int] = {}
 
 
 class RollupWriter:
     """The one writer of a part. `resume` is what `snapshot` returned last before a restart, `None` on a fresh start."""
 
-    def __init__(self, engine: Engine, part: str, resume: int | None, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, part: str, resume: int | None, clock: Clock, explain: ExplainConfig | None = None
+    ) -> None:
         self._engine = writing(engine)
+        self._explain = explain or ExplainConfig(keep_spans=0)
         self._part = part
         self._clock = clock
         self._generation = (resume or 0) + 1
@@ -42,15 +51,26 @@ class RollupWriter:
             if folded > (resume or 0):
                 events.ROLLUP_BEHIND(part=part, folded=folded, resumed=resume or 0)
                 self._generation = folded + 1
-            for table in (schema.usage, schema.accounting):
+            for table, _ in _TABLES:
                 connection.execute(table.delete().where(table.c.part == part, table.c.generation >= self._generation))
 
     @property
     def _folded_name(self) -> str:
         return f"folded:{self._part}"
 
-    def write(self, usage: UsageDeltas, accounting: AccountingDeltas, insights: Iterable[Insight]) -> None:
-        """Add deltas to the open generation and record insights, in one transaction."""
+    @property
+    def keeps_spans(self) -> bool:
+        return self._explain.keep_spans > 0
+
+    def write(
+        self,
+        usage: UsageDeltas,
+        accounting: AccountingDeltas,
+        insights: Iterable[Insight],
+        tallies: Mapping[Tally, int] = _NO_TALLIES,
+        spans: Sequence[KeptSpan] = (),
+    ) -> None:
+        """Add deltas to the open generation, record insights and keep spans, in one transaction."""
         with self._engine.begin() as connection:
             _upsert(
                 connection, schema.usage, USAGE_FIELDS, [self._row(key._asdict(), cell) for key, cell in usage.items()]
@@ -61,6 +81,16 @@ class RollupWriter:
                 ACCOUNTING_FIELDS,
                 [self._row({"tenant": tenant}, cell) for tenant, cell in accounting.items()],
             )
+            _upsert(
+                connection,
+                schema.tallies,
+                _COUNT,
+                [
+                    {"part": self._part, "generation": self._generation, **tally._asdict(), "count": count}
+                    for tally, count in tallies.items()
+                ],
+            )
+            keep_spans(connection, spans, self._explain, self._clock())
             for insight in insights:
                 record_insight(connection, insight, self._clock())
 
@@ -71,7 +101,7 @@ class RollupWriter:
         fold_to = closed - _FOLD_BEHIND
         if fold_to > 0:
             with self._engine.begin() as connection:
-                for table, fields in ((schema.usage, USAGE_FIELDS), (schema.accounting, ACCOUNTING_FIELDS)):
+                for table, fields in _TABLES:
                     _fold(connection, table, fields, self._part, fold_to)
                 _set_meta(connection, self._folded_name, str(fold_to))
         return closed

@@ -1,11 +1,12 @@
 """The tables. One file, so that what is on disk can be seen on a page.
 
-`usage` and `accounting` rows carry the generation of the write that made them; `rollups.py` explains why. The outbox
-(`deliveries`, `delivery_cursors`) is explained in `outbox.py`.
+`usage`, `accounting` and `tallies` rows carry the generation of the write that made them; `rollups.py` explains why.
+The outbox (`deliveries`, `delivery_cursors`) is explained in `outbox.py`.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
+from tokensense_otel.core.tally import Tally
 from tokensense_otel.core.usage import ACCOUNTING_FIELDS, USAGE_FIELDS, UsageKey
 
 VERSION = 1
@@ -42,6 +43,36 @@ accounting = Table(
     *(Column(name, BigInteger, nullable=False) for name in ACCOUNTING_FIELDS),
     sqlite_with_rowid=False,
 )
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("part", String, primary_key=True),
+    Column("generation", BigInteger, primary_key=True),
+    *(Column(name, String, primary_key=True, nullable=False) for name in Tally._fields),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("trace_id", LargeBinary, nullable=False),
+    Column("span_id", LargeBinary, nullable=False),
+    Column("digest", BigInteger, nullable=False),
+    Column("response_id", String, nullable=False),
+    Column("usage", String, nullable=False),
+    Column("ended_ns", BigInteger, nullable=False),
+    Column("received_ns", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("facts_once", "trace_id", "span_id", "digest", "tenant", unique=True),
+    Index("facts_span", "span_id"),
+)
+# Most spans name no response and report no usage; they need not be looked for by it.
+Index("facts_response", facts.c.response_id, sqlite_where=facts.c.response_id != "")
+Index("facts_usage", facts.c.usage, facts.c.ended_ns, sqlite_where=facts.c.usage != "")
 
 insights = Table(
     "insights",

@@ -4,6 +4,7 @@ import msgspec
 
 from tokensense_otel.core.call import Posting
 from tokensense_otel.core.usage import Accounting
+from tokensense_otel.dataflow.facts import SpanFacts
 
 
 class Changes(msgspec.Struct):
@@ -11,6 +12,8 @@ class Changes(msgspec.Struct):
 
     postings: list[Posting] = []
     accounting: dict[str, Accounting] = {}
+    seen: list[SpanFacts] = []
+    """New spans of GenAI traces; with the first GenAI span of a trace also those that came before it."""
 
     def account(self, tenant: str, change: Accounting) -> None:
         """Add to what became of the tenant's spans; a change of nothing leaves no trace."""
@@ -21,3 +24,4 @@ class Changes(msgspec.Struct):
         self.postings += other.postings
         for tenant, change in other.accounting.items():
             self.account(tenant, change)
+        self.seen += other.seen

@@ -17,7 +17,7 @@ from tokensense_otel.dataflow.accounting.open_trace import OpenTrace, RestingTra
 from tokensense_otel.dataflow.accounting.recent import RecentIds, RecentState, recent_key
 from tokensense_otel.dataflow.accounting.sameness import order
 from tokensense_otel.dataflow.accounting.trace import settle
-from tokensense_otel.dataflow.facts import Kind, SpanFacts
+from tokensense_otel.dataflow.facts import SpanFacts
 
 VERSION = 1
 _SECOND = 1_000_000_000
@@ -126,6 +126,8 @@ class Ledger:
                 held.trace.had_calls = recent_key(marker, _HAD_CALLS) in self._recent
                 was_open = True
         before = held.outcome()
+        was_genai = held.has_genai
+        fresh: list[SpanFacts] = []
         resent = 0
         changed: set[bytes] = set()
         for facts in spans:
@@ -133,6 +135,7 @@ class Ledger:
                 resent += 1
                 continue
             changed.add(facts.span_id)
+            fresh.append(facts)
             if held.admit(facts):
                 self._spans += 1
             else:
@@ -142,7 +145,10 @@ class Ledger:
             held.resting = None
             self._open[key] = held
             self._open.move_to_end(key)
-        if changed and held.kinds[Kind.OTHER] < len(held.spans):
+        if changed and held.has_genai:
+            changes.seen += fresh
+            if not was_genai:
+                changes.seen += [facts for span_id, facts in held.spans.items() if span_id not in changed]
             for span_ids in held.touched(changed):
                 self._settle(held, span_ids, changes)
         after = held.outcome()

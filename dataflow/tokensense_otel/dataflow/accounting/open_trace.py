@@ -133,6 +133,11 @@ class OpenTrace:
         return facts in variants if variants else self.spans.get(facts.span_id) == facts
 
     @property
+    def has_genai(self) -> bool:
+        """Whether any of its spans is about GenAI."""
+        return self.kinds[Kind.OTHER] < len(self.spans)
+
+    @property
     def count(self) -> int:
         """How many spans it has."""
         return len(self.spans)

@@ -1,7 +1,7 @@
-"""Write usage, accounting and insights to the store.
+"""Write usage, accounting, tallies, insights and the facts that explain them to the store.
 
-Delivery: exactly once in effect for usage and accounting (see `store.rollups`), at least once with stable ids for
-insights. What was written in an epoch is in the store before the epoch can commit.
+Delivery: exactly once in effect for usage, accounting and tallies (see `store.rollups`), at least once with stable ids
+for insights and facts. What was written in an epoch is in the store before the epoch can commit.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,8 @@ from sqlalchemy import Engine
 from tokensense_otel.core.component import Clock
 from tokensense_otel.core.insight import Insight
 from tokensense_otel.dataflow.deltas import Deltas
+from tokensense_otel.dataflow.explain.keep import to_kept
+from tokensense_otel.store.config import ExplainConfig
 from tokensense_otel.store.rollups import RollupWriter
 
 _PART = "p0"
@@ -41,7 +43,8 @@ class StorePartition(StatefulSinkPartition[Item, int]):
     def _flush(self, insights: list[Insight]) -> None:
         deltas, self._deltas = self._deltas.trimmed(), Deltas()
         if insights or not deltas.empty:
-            self._writer.write(deltas.usage, deltas.accounting, insights)
+            spans = [to_kept(facts, received_ns) for received_ns, facts in deltas.seen if self._writer.keeps_spans]
+            self._writer.write(deltas.usage, deltas.accounting, insights, deltas.tallies, spans)
         self._written_at = self._monotonic()
 
     def snapshot(self) -> int:
@@ -53,8 +56,11 @@ class StorePartition(StatefulSinkPartition[Item, int]):
 
 
 class StoreSink(FixedPartitionedSink[Item, int]):
-    def __init__(self, engine: Engine, clock: Clock, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, monotonic: Callable[[], float], explain: ExplainConfig | None = None
+    ) -> None:
         self._engine = engine
+        self._explain = explain
         self._clock = clock
         self._monotonic = monotonic
 
@@ -65,4 +71,5 @@ class StoreSink(FixedPartitionedSink[Item, int]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> StorePartition:  # noqa: ARG002
-        return StorePartition(RollupWriter(self._engine, for_part, resume_state, self._clock), self._monotonic)
+        writer = RollupWriter(self._engine, for_part, resume_state, self._clock, self._explain)
+        return StorePartition(writer, self._monotonic)
