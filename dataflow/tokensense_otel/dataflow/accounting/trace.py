@@ -19,22 +19,25 @@ from tokensense_otel.dataflow.accounting.sameness import (
     same_twin,
     witness,
 )
+from tokensense_otel.dataflow.accounting.verdicts import Reason, Verdicts
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
 
-def settle(spans: Mapping[bytes, SpanFacts], *, had_calls: bool = False) -> dict[bytes, Call]:
+def settle(
+    spans: Mapping[bytes, SpanFacts], *, had_calls: bool = False, verdicts: Verdicts | None = None
+) -> dict[bytes, Call]:
     """The calls among the spans of one trace, by the span id of the best witness; every other span is none.
 
     `had_calls` says that spans of this trace which are no longer here were calls, so that no wrapper's usage may stand
-    in for them.
+    in for them. `verdicts` is told the reason for every span.
     """
-    if len(spans) == 1:
+    if len(spans) == 1 and verdicts is None:
         (facts,) = spans.values()
         if facts.kind is Kind.CALL and facts.call is not None:
             return {facts.span_id: _alone(facts, facts.call)}
         if facts.kind is Kind.OTHER:
             return {}
-    return _Trial(spans).verdict(had_calls)
+    return _Trial(spans, verdicts).verdict(had_calls)
 
 
 def _alone(facts: SpanFacts, call: Call) -> Call:
@@ -49,8 +52,9 @@ def _alone(facts: SpanFacts, call: Call) -> Call:
 class _Trial:
     """The working state of one settlement."""
 
-    def __init__(self, spans: Mapping[bytes, SpanFacts]) -> None:
+    def __init__(self, spans: Mapping[bytes, SpanFacts], verdicts: Verdicts | None) -> None:
         self._spans = spans
+        self._verdicts = verdicts
         self._calls: dict[bytes, Call] = {}
         self._above: dict[bytes, bytes] = {}
         """Span id → the nearest call that it lies within, empty for none; a memo."""
@@ -74,10 +78,38 @@ class _Trial:
         counted = self._innermost()
         if kinds[Kind.WRAPPER] and not had_calls:
             counted |= self._stand_ins(kinds[Kind.WRAPPER])
+        elif kinds[Kind.WRAPPER]:
+            self._say_all(kinds[Kind.WRAPPER], Reason.WRAPPER_AFTER_CALLS)
         winners = self._join(counted)
         for facts in sorted(kinds[Kind.DETAIL], key=lambda one: one.span_id):
             self._add_detail(facts)
+        self._say_rest(kinds, winners)
         return {winner: self._finish(winner) for winner in winners}
+
+    # Why
+
+    def _say(self, span_id: bytes, reason: Reason, *others: bytes) -> None:
+        if self._verdicts is not None:
+            self._verdicts.say(span_id, reason, *others)
+
+    def _say_all(self, spans: Iterable[SpanFacts], reason: Reason) -> None:
+        if self._verdicts is not None:
+            for facts in spans:
+                self._verdicts.say(facts.span_id, reason if facts.call is not None else Reason.WRAPPER)
+
+    def _say_rest(self, kinds: Mapping[Kind, list[SpanFacts]], winners: list[bytes]) -> None:
+        """What needed no decision, and which reports went into a call."""
+        if self._verdicts is None:
+            return
+        said = self._verdicts.spans
+        for kind, reason in _PLAIN.items():
+            for facts in kinds[kind]:
+                if facts.span_id not in said:
+                    self._verdicts.say(facts.span_id, reason)
+        for span_id in winners:
+            if span_id not in said:
+                self._verdicts.say(span_id, Reason.CALL)
+            self._verdicts.told[span_id] = tuple(call.span_id for call in self._told.get(span_id, ()))
 
     # The tree
 
@@ -105,6 +137,10 @@ class _Trial:
             if current in self._calls:
                 found = current
                 break
+        else:
+            if self._spans[current].parent_id in self._spans:
+                # The parents form a loop, so the spans passed on the way may lie within this very span.
+                path = path[:1]
         for passed in path:
             self._above[passed] = found
         return found
@@ -126,10 +162,25 @@ class _Trial:
         for facts in lone:
             if facts.span_id not in around and facts.call is not None:
                 admitted[facts.span_id] = facts.call
+                self._say(facts.span_id, Reason.LONE_USAGE)
+        if self._verdicts is not None:
+            self._say_candidates([facts for facts in candidates if facts.span_id not in admitted])
         self._calls |= admitted
         self._above.clear()
         for span_id in admitted:
             self._mark_above(span_id)
+
+    def _say_candidates(self, refused: list[SpanFacts]) -> None:
+        for facts in refused:
+            above = self._call_above(facts.span_id)
+            if facts.call is None or not facts.call.model:
+                self._say(facts.span_id, Reason.USAGE_WITHOUT_MODEL)
+            elif above:
+                self._say(facts.span_id, Reason.USAGE_WITHIN_CALL, above)
+            elif facts.span_id in self._over_calls:
+                self._say(facts.span_id, Reason.USAGE_OVER_CALLS)
+            else:
+                self._say(facts.span_id, Reason.USAGE_OVER_USAGE)
 
     def _innermost(self) -> set[bytes]:
         """Of calls within calls the inner ones count, and the outer ones tell more about them."""
@@ -151,8 +202,10 @@ class _Trial:
             good = [leaf for leaf in leaves if not self._calls[leaf].failed]
             if not good and not call.failed and call.tokens.known:
                 # All that is reported beneath failed; what succeeded in the end was reported by the outer span only.
+                self._say(span_id, Reason.ATTEMPTS_FAILED, *leaves)
                 continue
             counted.discard(span_id)
+            self._say(span_id, Reason.CALLS_WITHIN, *leaves)
             heirs = [leaf for leaf in leaves if call.response_id and self._calls[leaf].response_id == call.response_id]
             heirs = heirs or good or leaves
             if len(heirs) == 1:
@@ -195,6 +248,17 @@ class _Trial:
         for span_id, call in chosen.items():
             note = "no call was reported beneath this span; its own usage stands in"
             self._calls[span_id] = msgspec.structs.replace(call, notes=(*call.notes, note))
+            self._say(span_id, Reason.STAND_IN)
+        if self._verdicts is not None:
+            for facts in wrappers:
+                if facts.call is not None and facts.span_id not in chosen:
+                    above = self._call_above(facts.span_id)
+                    if above:
+                        self._say(facts.span_id, Reason.WRAPPER_WITHIN_CALL, above)
+                    elif facts.span_id in lone:
+                        self._say(facts.span_id, Reason.WRAPPER_OVER_WRAPPER)
+                    else:
+                        self._say(facts.span_id, Reason.WRAPPER_OVER_CALLS)
         return set(chosen)
 
     def _join(self, counted: set[bytes]) -> list[bytes]:
@@ -220,6 +284,8 @@ class _Trial:
             winners.append(best.span_id)
             for other in others:
                 self._heir[other.span_id] = best.span_id
+                same_id = other.response_id and other.response_id == best.response_id
+                self._say(other.span_id, Reason.SAME_RESPONSE if same_id else Reason.SAME_USAGE, best.span_id)
                 told = self._told.setdefault(best.span_id, [])
                 told += [other, *self._told.pop(other.span_id, ())]
         return sorted(winners)
@@ -251,6 +317,9 @@ class _Trial:
             above = self._heir[above]
         if above and facts.call is not None:
             self._told.setdefault(above, []).append(facts.call)
+            self._say(facts.span_id, Reason.DETAIL, above)
+        else:
+            self._say(facts.span_id, Reason.DETAIL_OF_NOTHING)
 
     def _finish(self, span_id: bytes) -> Call:
         """The call with everything that other reports, ancestors and resources say of it."""
@@ -288,6 +357,9 @@ class _Trial:
             if above.project:
                 return above.project
         return facts.resource_project
+
+
+_PLAIN = {Kind.OTHER: Reason.NOT_GENAI, Kind.TOOL: Reason.TOOL, Kind.WRAPPER: Reason.WRAPPER}
 
 
 def _best(group: list[Call]) -> Call:
