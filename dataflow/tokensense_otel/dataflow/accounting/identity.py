@@ -139,7 +139,7 @@ class _Joiner(ABC):
         before = entry.posted
         if len(entry.reports) > 1:
             groups = clusters([_call_decoder.decode(report) for report in entry.reports], self.same)
-            entry.posted = [_encoder.encode(_join(group)) for group in groups]
+            entry.posted = [_encoder.encode(join(group)) for group in groups]
         else:
             groups = []
             entry.posted = list(entry.reports)
@@ -168,7 +168,7 @@ def _let_go(entry: _Entry, groups: list[list[Call]]) -> None:
     entry.reports = [_encoder.encode(call) for group in keep for call in group]
 
 
-def _join(calls: list[Call]) -> Call:
+def join(calls: list[Call]) -> Call:
     """The best witness's call with what only the others know. Its usage and cost stay as they are."""
     best, *others = sorted(calls, key=witness)
     for other in others:

@@ -19,8 +19,8 @@ class Reason(StrEnum):
     CALLS_WITHIN = "calls_within"
     SAME_RESPONSE = "same_response"
     SAME_USAGE = "same_usage"
-    OTHER_TRACE_RESPONSE = "other_trace_response"
-    OTHER_TRACE_USAGE = "other_trace_usage"
+    RESPONSE_ELSEWHERE = "response_elsewhere"
+    USAGE_ELSEWHERE = "usage_elsewhere"
     DETAIL = "detail"
     DETAIL_OF_NOTHING = "detail_of_nothing"
     USAGE_WITHOUT_MODEL = "usage_without_model"
@@ -46,8 +46,8 @@ TEXT: Final[dict[Reason, str]] = {
     Reason.CALLS_WITHIN: "the calls within it count; this span tells of them again",
     Reason.SAME_RESPONSE: "it has the same response id, model and time as a better report of the same call",
     Reason.SAME_USAGE: "it has the same parent, usage, model and time as a better report of the same call",
-    Reason.OTHER_TRACE_RESPONSE: "a better report of the same response, at the same time, is in another trace",
-    Reason.OTHER_TRACE_USAGE: "a better report with the same service, usage, model and time is in another trace",
+    Reason.RESPONSE_ELSEWHERE: "a better report of the same response, at the same time, is elsewhere",
+    Reason.USAGE_ELSEWHERE: "a better report with the same service, usage, model and time is elsewhere",
     Reason.DETAIL: "it is a second span about a call, to which it adds what it knows",
     Reason.DETAIL_OF_NOTHING: "it is a second span about a call that was not reported",
     Reason.USAGE_WITHOUT_MODEL: "it reports usage, but neither an operation nor a model",

@@ -80,6 +80,17 @@ class Catalogue:
             plan, call, rates, entry.note, band(entry.other, input_tokens or 0) if entry.other else None
         )
 
+    def applied(self, call: Call) -> tuple[Rates, Rates | None] | None:
+        """The rates that `cost` applies to the call, and those that may be true instead; `None` where it is unknown."""
+        if not call.tokens.known or self.cost(call).kind is CostKind.UNKNOWN:
+            return None
+        plan = self._plan((call.provider, call.response_model, call.request_model, call.service_tier))
+        if plan.schedule is None:
+            return None
+        entry = plan.schedule.at(call.end_ns)
+        count = call.tokens.input or 0
+        return band(entry.bands, count), band(entry.other, count) if entry.other else None
+
     def cost_as(self, call: Call, model: str) -> Cost:
         """What the same tokens would have cost on another model of the same provider, tier and moment."""
         return self.cost(msgspec.structs.replace(call, response_model=model, request_model=model))
