@@ -8,7 +8,7 @@ from importlib.metadata import version as installed_version
 import typer
 
 from tokensense_otel.core.errors import ConfigError
-from tokensense_otel.service.commands import doctor, exporters, outbox, read, replay, rules
+from tokensense_otel.service.commands import doctor, explain, exporters, outbox, read, replay, rules
 from tokensense_otel.service.commands import run as running
 from tokensense_otel.service.commands.options import FormatOption
 from tokensense_otel.service.output import Format, note, print_json, say
@@ -31,6 +31,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     read.usage,
     read.insights,
     read.report,
+    explain.explain,
     doctor.doctor,
     running.receiver,
     running.dataflow,

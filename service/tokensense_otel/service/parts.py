@@ -97,13 +97,15 @@ def _exporters(loaded: Loaded, report: Report) -> None:
 
 def _api(loaded: Loaded, report: Report) -> None:
     from tokensense_otel.service.api.app import Sources, make_app, store_check
+    from tokensense_otel.service.api.explainer import explainer
     from tokensense_otel.service.api.server import ApiServer
     from tokensense_otel.store.database import open_database
 
     settings = loaded.settings
     engine = open_database(settings.store.url, data_dir=settings.data_dir)
     checks = {"store": store_check(engine), **_log_checks(settings)}
-    app = make_app(Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir)))
+    explain = explainer(engine, settings.dataflow.accounting)
+    app = make_app(Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir), explain))
     server = ApiServer(settings.api, app)
     _serve(server, lambda: report({"api": server.endpoint}))
     engine.dispose()

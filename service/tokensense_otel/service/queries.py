@@ -15,6 +15,7 @@ from tokensense_otel.store.reader import read_usage
 
 MOST_INSIGHTS = 1000
 USAGE_FILTERS = ("since", "until", "group_by", "tenant", "project")
+ACCOUNTING_FILTERS = ("since", "until", "tenant", "project")
 INSIGHT_FILTERS = ("since", "status", "rule", "tenant", "project", "limit")
 
 
@@ -39,13 +40,13 @@ class InsightQuery:
     limit: int = 100
 
 
-def usage_query(filters: Mapping[str, str], now_ns: int) -> UsageQuery:
-    """Check the filters of a question about usage.
+def usage_query(filters: Mapping[str, str], now_ns: int, known: tuple[str, ...] = USAGE_FILTERS) -> UsageQuery:
+    """Check the filters of a question about usage, out of those that are `known`.
 
     Raises:
         ValueError: with what to write instead.
     """
-    _known(filters, USAGE_FILTERS)
+    _known(filters, known)
     since, until = (_time(filters, name, now_ns) for name in ("since", "until"))
     if since is not None and until is not None and since >= until:
         raise ValueError("since is not before until; write an earlier since")
@@ -79,6 +80,16 @@ def insight_query(filters: Mapping[str, str], now_ns: int) -> InsightQuery:
         project=filters.get("project"),
         limit=int(limit),
     )
+
+
+def explain_tenant(filters: Mapping[str, str]) -> str | None:
+    """The one filter of an explanation.
+
+    Raises:
+        ValueError: with what to write instead.
+    """
+    _known(filters, ("tenant",))
+    return filters.get("tenant")
 
 
 def ask_usage(engine: Engine, query: UsageQuery) -> list[dict[str, Any]]:

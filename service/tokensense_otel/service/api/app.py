@@ -18,7 +18,11 @@ from starlette.routing import Route
 
 from tokensense_otel.core.component import Clock
 from tokensense_otel.core.insight import to_dict
+from tokensense_otel.dataflow.explain.explain import Unexplained
 from tokensense_otel.service import events, queries
+from tokensense_otel.service.accounting import make_accounting
+from tokensense_otel.service.api.books import BooksCollector
+from tokensense_otel.service.api.explainer import Explain
 
 Check = Callable[[], str]
 """Says in a few words how a part is; raises when it is not well."""
@@ -34,6 +38,7 @@ class Sources:
     clock: Clock
     checks: dict[str, Check]
     metrics: Path | None
+    explain: Explain
 
 
 def make_app(sources: Sources) -> Starlette:
@@ -41,6 +46,8 @@ def make_app(sources: Sources) -> Starlette:
     answers: dict[str, Answer] = {
         "/api/v1/usage": routes.usage,
         "/api/v1/insights": routes.insights,
+        "/api/v1/accounting": routes.accounting,
+        "/api/v1/explain/{id:path}": routes.explain,
         "/healthz": routes.healthz,
         "/readyz": routes.readyz,
         "/metrics": routes.metrics,
@@ -84,6 +91,23 @@ class _Routes:
         found = queries.ask_insights(self._sources.engine, query)
         return _json({"insights": [to_dict(insight) for insight in found]})
 
+    def accounting(self, request: Request) -> Response:
+        try:
+            query = queries.usage_query(_filters(request), self._sources.clock(), queries.ACCOUNTING_FILTERS)
+        except ValueError as error:
+            return _problem(400, str(error))
+        return _json(make_accounting(self._sources.engine, query))
+
+    def explain(self, request: Request) -> Response:
+        try:
+            tenant = queries.explain_tenant(_filters(request))
+        except ValueError as error:
+            return _problem(400, str(error))
+        try:
+            return _json(self._sources.explain(request.path_params["id"], tenant))
+        except Unexplained as error:
+            return _problem(404, str(error))
+
     def healthz(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
         return _json({"status": "ok"})
 
@@ -98,7 +122,9 @@ class _Routes:
         if self._sources.metrics is not None:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=str(self._sources.metrics))  # type: ignore[no-untyped-call]
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        books = CollectorRegistry()
+        books.register(BooksCollector(self._sources.engine))
+        return Response(generate_latest(registry) + generate_latest(books), media_type=CONTENT_TYPE_LATEST)
 
 
 def store_check(engine: Engine) -> Check:

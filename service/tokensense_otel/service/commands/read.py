@@ -35,22 +35,29 @@ def usage(
     group_by: Annotated[str | None, typer.Option(help="Dimensions, with commas: team,model")] = None,
     tenant: TenantOption = None,
     project: ProjectOption = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also what became of every span, and what is not known.")
+    ] = False,
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Show what was used and what it cost."""
     from tokensense_otel.core.component import system_clock
-    from tokensense_otel.service import queries
+    from tokensense_otel.service import accounting, queries
 
     filters = _given(since=since, until=until, group_by=group_by, tenant=tenant, project=project)
     try:
         query = queries.usage_query(filters, system_clock())
     except ValueError as error:
         raise option_error(error) from None
-    rows = queries.ask_usage(open_store(load(config).settings), query)
+    store = open_store(load(config).settings)
+    rows = queries.ask_usage(store, query)
+    behind = accounting.make_accounting(store, query) if explain else {}
     if format_ is Format.JSON:
-        print_json({"usage": rows})
-    else:
-        print_usage(rows, query.group_by)
+        print_json({"usage": rows, **behind})
+        return
+    print_usage(rows, query.group_by)
+    if explain:
+        accounting.print_accounting(behind)
 
 
 def insights(

@@ -15,7 +15,7 @@ from tokensense_otel.service.config import Settings
 from tokensense_otel.service.loader import load_rules
 from tokensense_otel.service.replay.read import Reader
 
-_SALT = hashlib.sha256(b"tokensense replay").digest()
+SALT = hashlib.sha256(b"tokensense replay").digest()
 """Prompt hashes of a replay stay in its output, so a fixed salt gives the same ids on every machine."""
 
 
@@ -34,7 +34,7 @@ def replay(settings: Settings, reader: Reader, paths: Iterable[Path]) -> dict[st
         settings.dataflow,
         rules=settings.rule_set,
         normalise=settings.normalise,
-        salt=_SALT,
+        salt=SALT,
         catalogue=Catalogue.load(),
         quarantine=quarantine,
     )

@@ -12,8 +12,10 @@ from tests.support.calls import NOON, a_call, an_insight, posted
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.core.insight import Status, to_dict
 from tokensense_otel.core.usage import Accounting, Usage, usage_key
+from tokensense_otel.dataflow.accounting import AccountingConfig
 from tokensense_otel.service.api.app import Sources, make_app, store_check
 from tokensense_otel.service.api.config import ApiConfig
+from tokensense_otel.service.api.explainer import explainer
 from tokensense_otel.service.api.server import ApiServer
 from tokensense_otel.store.database import open_database
 from tokensense_otel.store.rollups import RollupWriter
@@ -40,7 +42,9 @@ def ask(engine: Engine, *paths: str, checks: dict[str, Any] | None = None) -> li
     """Serve the API on a free port and ask it over a real connection."""
 
     async def main() -> list[httpx2.Response]:
-        sources = Sources(engine, lambda: NOON + HOUR_NS, checks or {"store": store_check(engine)}, None)
+        checking = checks or {"store": store_check(engine)}
+        explain = explainer(engine, AccountingConfig())
+        sources = Sources(engine, lambda: NOON + HOUR_NS, checking, None, explain)
         server = ApiServer(ApiConfig(endpoint="127.0.0.1:0"), make_app(sources))
         await server.start()
         try:
@@ -165,7 +169,7 @@ def test_a_taken_port_is_one_line(engine: Engine) -> None:
     """An endpoint that cannot be had is a configuration error that says what to do; stop is safe all the same."""
 
     async def main() -> None:
-        app = make_app(Sources(engine, lambda: NOON, {}, None))
+        app = make_app(Sources(engine, lambda: NOON, {}, None, explainer(engine, AccountingConfig())))
         first = ApiServer(ApiConfig(endpoint="127.0.0.1:0"), app)
         await first.start()
         second = ApiServer(ApiConfig(endpoint=first.endpoint), app)
