@@ -83,10 +83,11 @@ class _Demo:
     def keep(self) -> None:
         """Show what else happens until ctrl-C."""
         endpoints = self._stack.endpoints
-        self._view.line()
-        self._view.line(f"still up until ctrl-C: http://{endpoints['api']}/api/v1/insights  /api/v1/usage  /metrics")
-        self._view.line(f"send more to OTLP gRPC {endpoints['grpc']} or OTLP HTTP http://{endpoints['http']}")
         try:
+            self._view.line()
+            self._view.line(f"send more to OTLP gRPC {endpoints['grpc']} or OTLP HTTP http://{endpoints['http']}")
+            api = f"http://{endpoints['api']}"
+            self._view.line(f"still up until ctrl-C: {api}/api/v1/insights  /api/v1/usage  /metrics")
             while True:
                 self._watch()
         except KeyboardInterrupt:
