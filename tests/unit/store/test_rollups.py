@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from tests.support.calls import NOON, a_call, posted
+from tokensense_otel.core.tally import Tally, What
 from tokensense_otel.core.usage import Accounting, Usage, UsageKey, usage_key
 from tokensense_otel.store.database import open_database
-from tokensense_otel.store.reader import read_accounting, read_usage
+from tokensense_otel.store.reader import read_accounting, read_accounting_by_tenant, read_tallies, read_usage
 from tokensense_otel.store.rollups import RollupWriter
 
 CELLS: dict[UsageKey, Usage] = {}
@@ -18,6 +19,7 @@ for _team in ("checkout", "search"):
     for _posting in posted(a_call(dimensions=a_call().dimensions.__class__(team=_team))):
         CELLS[usage_key(_posting)] = Usage()
 KEYS = list(CELLS)
+BAD = Tally("default", "cart", What.CORRECTION, "tokens_negative")
 
 
 def deltas(amounts: list[int]) -> dict[UsageKey, Usage]:
@@ -48,7 +50,7 @@ def test_sums_equal_the_truth_after_any_crashes(epochs: list[list[list[int]]], c
             batches = epochs[epoch]
             cut = pending.pop(epoch, None)
             for batch in batches if cut is None else batches[:cut]:
-                writer.write(deltas(batch), {"default": Accounting(spans=sum(batch))}, [])
+                writer.write(deltas(batch), {"default": Accounting(spans=sum(batch))}, [], {BAD: sum(batch)})
             if cut is not None:
                 if cut % 2:  # the snapshot was taken, but its epoch never committed
                     writer.snapshot()
@@ -60,6 +62,8 @@ def test_sums_equal_the_truth_after_any_crashes(epochs: list[list[list[int]]], c
         truth = [sum(batch[i] for batches in epochs for batch in batches) for i in range(2)]
         assert totals(engine) == truth
         assert read_accounting(engine).spans == sum(truth)
+        assert read_accounting_by_tenant(engine).get("default", Accounting()).spans == sum(truth)
+        assert read_tallies(engine).get(BAD, 0) == sum(truth)
         engine.dispose()
 
 
