@@ -42,7 +42,7 @@ def explain(source: Source, name: str, *, catalogue: Catalogue, config: Accounti
     """
     matches = _match(source, name)
     what, whole = matches[0].what, matches[0].name
-    asked = list(dict.fromkeys(match.trace for match in matches))
+    asked = sorted({match.trace for match in matches})
     done = recount(source, asked, catalogue.cost)
     focus = _focus(done, what, whole, asked)
     traces = [
@@ -56,7 +56,7 @@ def explain(source: Source, name: str, *, catalogue: Catalogue, config: Accounti
                 if (trace, span_id) in focus
             ],
         )
-        for trace in (*asked, *(trace for trace in done.traces if trace not in asked))
+        for trace in (*asked, *(trace for trace in sorted(done.traces) if trace not in asked))
         if any(key[0] == trace for key in focus)
     ]
     return Explanation(what, whole, traces, remarks_on(done, focus, config))

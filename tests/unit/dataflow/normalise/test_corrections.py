@@ -1,4 +1,4 @@
-"""Bad input: each kind is corrected or refused for a reason of its own, which is counted; the rest is taken as it is."""
+"""Bad input: each kind is corrected or refused for a reason of its own, which is counted; the rest stays as it is."""
 
 from typing import Any
 
