@@ -9,15 +9,20 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.support.calls import NOON, a_call, an_insight, posted
+from tests.support.spans import TRACE, facts_of_span
+from tokensense_otel.core.call import NO_TOKENS, UNKNOWN_COST
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.core.insight import Status, to_dict
+from tokensense_otel.core.tally import Tallies, Tally, What
 from tokensense_otel.core.usage import Accounting, Usage, usage_key
 from tokensense_otel.dataflow.accounting import AccountingConfig
+from tokensense_otel.dataflow.explain.keep import to_kept
 from tokensense_otel.service.api.app import Sources, make_app, store_check
 from tokensense_otel.service.api.config import ApiConfig
 from tokensense_otel.service.api.explainer import explainer
 from tokensense_otel.service.api.server import ApiServer
-from tokensense_otel.store.database import open_database
+from tokensense_otel.store.config import ExplainConfig
+from tokensense_otel.store.database import open_database, writing
 from tokensense_otel.store.rollups import RollupWriter
 
 HOUR_NS = 3_600_000_000_000
@@ -27,13 +32,17 @@ HOUR_NS = 3_600_000_000_000
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """A store with two calls at noon, one of another team an hour later, and the three insights of an episode."""
     engine = open_database("sqlite", data_dir=tmp_path)
-    writer = RollupWriter(engine, "p0", None, lambda: NOON)
+    writer = RollupWriter(engine, "p0", None, lambda: NOON, ExplainConfig())
     usage: dict[Any, Usage] = {}
     later = a_call(end_ns=NOON + HOUR_NS, dimensions=a_call().dimensions.__class__(team="search"))
     for posting in posted(a_call(), a_call(), later):
         usage.setdefault(usage_key(posting), Usage()).post(posting)
     insights = [an_insight(status) for status in (Status.FIRING, Status.UPDATE, Status.RESOLVED)]
-    writer.write(usage, {"default": Accounting(spans=3, calls=3)}, insights)
+    tallies = Tallies({Tally("default", "cart", What.CORRECTION, "tokens_negative"): 2})
+    for call in (a_call(dialect="litellm"), a_call(dialect="litellm", notes=("told",)), a_call(dialect="litellm")):
+        tallies.post(1, call)
+    kept = [to_kept(facts_of_span(1, response_id="models/r-1"), NOON)]
+    writer.write(usage, {"default": Accounting(spans=3, calls=3)}, insights, tallies, kept)
     yield engine
     engine.dispose()
 
@@ -115,9 +124,95 @@ def test_insights_are_the_wire_object(engine: Engine) -> None:
     assert other.json() == {"insights": []}
 
 
+def test_accounting_is_what_stands_behind_the_sums(engine: Engine) -> None:
+    """Totals, corrections and dialects of everything; what is unattributed and unpriced in the hours asked for."""
+    every, later, nobody = ask(
+        engine,
+        "/api/v1/accounting",
+        "/api/v1/accounting?since=2026-01-01T13:00:00Z",
+        "/api/v1/accounting?tenant=nobody",
+    )
+    document = every.json()
+    assert document["accounting"] == {
+        "spans": 3, "calls": 3, "duplicates": 0, "wrappers": 0, "not_genai": 0, "rejected": 0,
+    }  # fmt: skip
+    assert document["corrections"] == [
+        {
+            "tenant": "default",
+            "service": "cart",
+            "reason": "tokens_negative",
+            "count": 2,
+            "meaning": "a token count is negative; unknown",
+        }
+    ]
+    assert document["dialects"] == [{"dialect": "litellm", "calls": 3, "inferred_calls": 1}]
+    assert document["unpriced"] == document["unknown_usage"] == []
+    # The two calls at noon name a feature and a service; the one at 13:00 names its team only.
+    shares = {row["dimension"]: (row["calls"], row["share"]) for row in document["unattributed"]}
+    assert shares == {"team": (0, 0.0), "feature": (1, 0.3333), "service": (1, 0.3333), "environment": (3, 1.0)}
+    assert {row["dimension"]: row["calls"] for row in later.json()["unattributed"]}["service"] == 1
+    assert later.json()["accounting"] == document["accounting"]
+    assert nobody.json()["accounting"]["spans"] == 0
+    assert nobody.json()["unattributed"][0]["share"] is None
+
+
+def test_calls_that_cannot_be_priced_are_listed(tmp_path: Path) -> None:
+    """By model where no price is known, and by service where no usage was reported."""
+    engine = open_database("sqlite", data_dir=tmp_path)
+    usage: dict[Any, Usage] = {}
+    unpriced = a_call(cost=UNKNOWN_COST, response_model="new-model")
+    for posting in posted(unpriced, unpriced, a_call(cost=UNKNOWN_COST, tokens=NO_TOKENS)):
+        usage.setdefault(usage_key(posting), Usage()).post(posting)
+    RollupWriter(engine, "p0", None, lambda: NOON).write(usage, {}, [])
+    (answer,) = ask(engine, "/api/v1/accounting")
+    assert answer.json()["unpriced"] == [{"provider": "openai", "model": "new-model", "calls": 2}]
+    assert answer.json()["unknown_usage"] == [
+        {"provider": "openai", "model": "gpt-4o-2024-08-06", "service": "cart", "calls": 1}
+    ]
+    engine.dispose()
+
+
+def test_metrics_show_the_books(engine: Engine) -> None:
+    """What became of spans is a gauge by tenant and outcome, corrections a counter by reason."""
+    (answer,) = ask(engine, "/metrics")
+    lines = answer.text.splitlines()
+    assert 'tokensense_accounting_spans{outcome="calls",tenant="default"} 3.0' in lines
+    assert 'tokensense_corrections_total{reason="tokens_negative",service="cart",tenant="default"} 2.0' in lines
+
+
+def test_metrics_of_the_processes_show_though_the_store_is_gone(tmp_path: Path) -> None:
+    """A store that cannot be read costs its own metrics only."""
+    engine = open_database("sqlite", data_dir=tmp_path)
+    with writing(engine).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE accounting")
+    (answer,) = ask(engine, "/metrics")
+    assert answer.status_code == 200
+    assert "tokensense_accounting_spans" not in answer.text
+    assert "tokensense_" in answer.text
+    engine.dispose()
+
+
+def test_an_explanation_is_given_by_any_id(engine: Engine) -> None:
+    """A response id with a slash in it too; what is unknown is a problem that says so."""
+    by_trace, by_response, unknown = ask(
+        engine,
+        f"/api/v1/explain/{TRACE.hex()}",
+        "/api/v1/explain/models/r-1?tenant=default",
+        "/api/v1/explain/nothing",
+    )
+    assert by_trace.json()["what"] == "trace"
+    assert by_response.json()["name"] == "models/r-1"
+    assert by_response.json()["traces"] == by_trace.json()["traces"]
+    assert by_response.json()["traces"][0]["spans"][0]["counted"]
+    assert unknown.status_code == 404
+    assert "nothing that is kept" in unknown.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "detail"),
     [
+        ("/api/v1/accounting?group_by=team", 400, "there is no filter 'group_by'"),
+        ("/api/v1/explain/abcd?since=1h", 400, "there is no filter 'since'"),
         ("/api/v1/usage?group_by=teem", 400, "group_by: there is no dimension 'teem'; write team"),
         ("/api/v1/usage?since=x", 400, "since: 'x' is not a time"),
         ("/api/v1/usage?since=1h&since=2h", 400, "a filter is given twice; write it once"),
