@@ -89,7 +89,12 @@ def print_accounting(document: Mapping[str, Any]) -> None:
     _print("calls that nothing attributes", document["unattributed"], ("dimension", "calls", "share"))
     _print("calls without a known price", document["unpriced"], ("provider", "model", "calls"))
     _print("calls without usage", document["unknown_usage"], ("provider", "model", "service", "calls"))
-    _print("corrected or refused", document["corrections"], ("count", "reason", "tenant", "service", "meaning"))
+    print_corrections(document["corrections"])
+
+
+def print_corrections(rows: Rows) -> None:
+    """The reasons, if there are any."""
+    _print("corrected or refused", rows, ("count", "reason", "tenant", "service", "meaning"))
 
 
 def _print(title: str, rows: Rows, columns: tuple[str, ...]) -> None:

@@ -8,14 +8,20 @@ import pytest
 import structlog
 
 from tests.support.calls import NOON, a_call, an_insight, posted
+from tests.support.captures import spans_of, trace_requests
+from tests.support.spans import a_request, an_otlp_span, facts_of_span
 from tokensense_otel.core.insight import Status
+from tokensense_otel.core.tally import Tallies, Tally, What
 from tokensense_otel.core.usage import Accounting, Usage, usage_key
+from tokensense_otel.dataflow.explain.keep import to_kept
 from tokensense_otel.service import main
+from tokensense_otel.store.config import ExplainConfig
 from tokensense_otel.store.database import open_database
 from tokensense_otel.store.outbox import Outbox
 from tokensense_otel.store.rollups import RollupWriter
 
 CAPTURES = Path(__file__).parents[2] / "testdata" / "captures"
+FIRST_TRACE = next(spans_of(trace_requests("openai_v2")[0])).trace_id.hex()
 
 
 class Done(NamedTuple):
@@ -61,7 +67,10 @@ def filled(tmp_path: Path) -> None:
     for posting in posted(a_call(), unpriced):
         usage.setdefault(usage_key(posting), Usage()).post(posting)
     insight = an_insight(estimated_monthly_savings_usd="0.008", scope={"team": "checkout", "model": "gpt-4o"})
-    RollupWriter(engine, "p0", None, lambda: NOON).write(usage, {"default": Accounting(spans=2, calls=2)}, [insight])
+    tallies = Tallies({Tally("default", "cart", What.CORRECTION, "tokens_negative"): 2})
+    kept = [to_kept(facts_of_span(1, response_id="r-1", request_model="gpt-4o\x1b[2J"), NOON)]
+    writer = RollupWriter(engine, "p0", None, lambda: NOON, ExplainConfig())
+    writer.write(usage, {"default": Accounting(spans=2, calls=2)}, [insight], tallies, kept)
     outbox.enqueue(["console"])
     engine.dispose()
 
@@ -84,7 +93,10 @@ def filled(tmp_path: Path) -> None:
         ("outbox audit", ["balanced", "exporters"]),
         ("doctor", ["ok", "checks"]),
         ("version", ["version"]),
-        (f"replay {CAPTURES / 'openai_v2'}", ["accounting", "usage", "insights"]),
+        (f"replay {CAPTURES / 'openai_v2'}", ["accounting", "usage", "insights", "corrections"]),
+        ("usage --explain", ["usage", "accounting", "corrections", "dialects", "unattributed", "unpriced"]),
+        ("explain r-1", ["what", "name", "traces", "remarks"]),
+        (f"explain --from {CAPTURES / 'openai_v2'} {FIRST_TRACE}", ["what", "name", "traces", "remarks"]),
     ],
 )
 def test_json_is_one_document_and_nothing_else(tokensense: Tokensense, arguments: str, keys: list[str]) -> None:
@@ -101,6 +113,69 @@ def test_usage_as_text_is_a_table(tokensense: Tokensense) -> None:
     assert lines[0].split()[:3] == ["team", "calls", "errors"]
     assert lines[1].split() == ["checkout", "1", "0", "1000", "50", "0", "–", "0.01", "0", "0"]
     assert lines[2].split() == ["search", "1", "0", "1000", "50", "0", "–", "–", "1", "0"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_usage_explained_as_text(tokensense: Tokensense) -> None:
+    """Beneath the rows: what became of spans, what nothing attributes, what has no price, and what was corrected."""
+    text = tokensense("usage", "--explain").out
+    assert "2 spans, 2 calls, 0 duplicates, 0 wrappers, 0 not genai, 0 rejected" in text
+    words = [line.split() for line in text.splitlines()]
+    assert ["environment", "2", "100.0%"] in words
+    assert ["openai", "gpt-4o-2024-08-06", "1"] in words
+    assert ["2", "tokens_negative", "default", "cart"] in [line[:4] for line in words]
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_explanation_as_text(tokensense: Tokensense) -> None:
+    """Each span with its reason, then the call with its tokens, its bill and whose it is; nothing steers a terminal."""
+    done = tokensense("explain", "r-1")
+    lines = done.out.splitlines()
+    assert lines[0] == (
+        "trace 00000000000000000000000000000007 of tenant default: "
+        "1 spans, 1 calls, 0 duplicates, 0 wrappers, 0 not_genai, 0 rejected"
+    )
+    assert any(line.startswith("0000000000000001") and "yes" in line for line in lines)
+    assert "  input: 100 (this span)" in lines
+    assert "  unattributed: team, feature, environment, service, user, session, agent" in lines
+    assert "\x1b" not in done.out
+
+
+def test_a_recorded_call_is_explained_to_the_dollar(tokensense: Tokensense) -> None:
+    """`--from` needs no store, and shows what a call cost class by class."""
+    done = tokensense("explain", "--from", str(CAPTURES / "openai_v2"), FIRST_TRACE)
+    assert done.code == 0
+    assert " × $2.5 a million = $" in done.out
+    assert "(team of the resource of this span)" in done.out
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("explain nothing", "nothing that is kept has the id 'nothing'"),
+        ("explain ab", "'ab' is too short"),
+        ("explain --from nowhere abcd", "nowhere: there is no such file or folder"),
+        ("explain r-1 --tenant other", "nothing that is kept"),
+    ],
+)
+def test_an_id_that_cannot_be_explained_is_one_line(tokensense: Tokensense, arguments: str, problem: str) -> None:
+    """Exit code 2 and what to write instead."""
+    done = tokensense(*arguments.split())
+    assert (done.code, done.out) == (2, "")
+    assert problem in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_replay_lists_what_it_corrected(tokensense: Tokensense, tmp_path: Path) -> None:
+    """Bad input in a recording is counted by reason, in JSON and as text."""
+    usage = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": -1}
+    request = a_request(an_otlp_span(usage), resource={"service.name": "cart"})
+    path = tmp_path / "0001.traces.pb"
+    path.write_bytes(request.SerializeToString())
+    (row,) = tokensense("replay", str(path), "--format", "json").document["corrections"]
+    assert (row["service"], row["reason"], row["count"]) == ("cart", "tokens_negative", 1)
+    assert "tokens_negative" in tokensense("replay", str(path)).out
 
 
 @pytest.mark.usefixtures("filled")

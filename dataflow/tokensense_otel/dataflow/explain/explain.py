@@ -26,7 +26,7 @@ from tokensense_otel.dataflow.pricing.itemised import itemise
 from tokensense_otel.store.facts import Match, TraceId
 
 SHORTEST = 4
-"""Characters of an id that have to be given at least."""
+"""Characters that the beginning of an id has at least."""
 _SHOWN = 5
 
 
@@ -64,10 +64,11 @@ def explain(source: Source, name: str, *, catalogue: Catalogue, config: Accounti
 
 def _match(source: Source, name: str) -> list[Match]:
     name = name.strip()
-    if len(name) < SHORTEST:
+    matches = source.find(name) if name else []
+    exact = [match for match in matches if match.name in (name, name.lower())]
+    if not exact and len(name) < SHORTEST:
         raise Unexplained(f"{name!r} is too short; write at least {SHORTEST} characters of an id")
-    matches = source.find(name)
-    matches = [match for match in matches if match.name in (name, name.lower())] or matches
+    matches = exact or matches
     if not matches:
         raise Unexplained(f"nothing that is kept has the id {name!r}; only recent traces with GenAI spans are kept")
     named = sorted({(match.what, match.name) for match in matches})

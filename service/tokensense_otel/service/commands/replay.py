@@ -26,6 +26,7 @@ def replay(
     """Run recorded OTLP through the same dataflow, then print usage and insights."""
     from tokensense_otel.core.events import configure_logging
     from tokensense_otel.core.usage import DEFAULT_GROUPS
+    from tokensense_otel.service.accounting import print_corrections
     from tokensense_otel.service.replay.read import Reader
     from tokensense_otel.service.replay.replay import replay as run
     from tokensense_otel.service.replay.replay import with_rules
@@ -46,6 +47,7 @@ def replay(
     else:
         print_usage(document["usage"], DEFAULT_GROUPS)
         print_insights(document["insights"])
+        print_corrections(document["corrections"])
         say(" ".join(f"{name}={count}" for name, count in document["accounting"].items()))
     if not reader.read:
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ import msgspec
 from tokensense_otel.core.insight import to_dict
 from tokensense_otel.core.usage import Accounting, usage_rows
 from tokensense_otel.receiver.log.entry import Entry
+from tokensense_otel.service.accounting import corrections
 from tokensense_otel.service.config import Settings
 from tokensense_otel.service.loader import load_rules
 from tokensense_otel.service.replay.read import Reader
@@ -20,7 +21,7 @@ SALT = hashlib.sha256(b"tokensense replay").digest()
 
 
 def replay(settings: Settings, reader: Reader, paths: Iterable[Path]) -> dict[str, Any]:
-    """The document that `tokensense replay --format json` prints: `accounting`, `usage` and `insights`.
+    """The document that `tokensense replay --format json` prints: `accounting`, `usage`, `insights`, `corrections`.
 
     What could not be read at all counts as one rejected span, so that the books still balance and show it.
     """
@@ -48,6 +49,7 @@ def replay(settings: Settings, reader: Reader, paths: Iterable[Path]) -> dict[st
         "accounting": msgspec.to_builtins(total),
         "usage": usage_rows(outcome.usage.items()),
         "insights": [to_dict(insight) for insight in outcome.insights],
+        "corrections": corrections(outcome.tallies),
     }
 
 
