@@ -156,7 +156,7 @@ def test_a_recorded_call_is_explained_to_the_dollar(tokensense: Tokensense) -> N
         ("explain nothing", "nothing that is kept has the id 'nothing'"),
         ("explain ab", "'ab' is too short"),
         ("explain --from nowhere abcd", "nowhere: there is no such file or folder"),
-        ("explain r-1 --tenant other", "nothing that is kept"),
+        ("explain 00000000000000000000000000000007 --tenant other", "nothing that is kept"),
     ],
 )
 def test_an_id_that_cannot_be_explained_is_one_line(tokensense: Tokensense, arguments: str, problem: str) -> None:
