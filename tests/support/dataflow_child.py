@@ -12,7 +12,7 @@ from tokensense_otel.core.events import configure_logging
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.normalise import NormaliseConfig
 from tokensense_otel.dataflow.process import run_dataflow
-from tokensense_otel.dataflow.rules import RuleSet, RulesConfig
+from tokensense_otel.dataflow.rules import RulesConfig, RuleSet
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.receiver.log.embedded import EmbeddedLog
 from tokensense_otel.store.database import open_database
@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
         engine=engine,
         data_dir=folder,
         stop=stop,
-        ready=lambda: print("ready", flush=True),
+        ready=lambda: print("ready", flush=True),  # noqa: T201 - the answer to the test
     )
     engine.dispose()
 
