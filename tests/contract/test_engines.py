@@ -11,12 +11,15 @@ from tests.support.calls import NOON, SECOND
 from tests.support.captures import NAMES, trace_requests
 from tests.support.traffic import a_request, a_span, chat
 from tokensense_otel.core.insight import Insight, Status
+from tokensense_otel.core.tally import Tallies
 from tokensense_otel.core.usage import Accounting, usage_rows
 from tokensense_otel.dataflow.clock import LogClock
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.decode import Decoder
 from tokensense_otel.dataflow.deltas import Deltas
 from tokensense_otel.dataflow.engine.flow import build_flow
+from tokensense_otel.dataflow.explain.keep import to_kept
+from tokensense_otel.dataflow.facts import Kind
 from tokensense_otel.dataflow.normalise import NormaliseConfig, Normaliser
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import RulesConfig, RuleSet
@@ -27,6 +30,8 @@ from tokensense_otel.receiver.log.entry import Entry, Signal
 CONFIG = DataflowConfig(shards=4)
 RULES = RuleSet(RulesConfig(), {})
 CATALOGUE = Catalogue.load()
+CAPTURED = 1_795_564_800_000_000_000
+"""2026-11-25T00:00:00Z, when the captures had been made."""
 SALT = b"a salt of thirty-two bytes, fixed"
 
 Engine = Callable[[list[Entry]], Outcome]
@@ -46,6 +51,12 @@ def in_process(entries: list[Entry]) -> Outcome:
 
 
 def bytewax(entries: list[Entry]) -> Outcome:
+    books, insights = run_bytewax(entries)
+    trimmed = books.trimmed()
+    return Outcome(trimmed.usage, trimmed.accounting, insights, trimmed.tallies)
+
+
+def run_bytewax(entries: list[Entry]) -> tuple[Deltas, list[Insight]]:
     kept: list[Any] = []
     clock = LogClock(lambda: NOON)  # nothing grows old while the recording runs
     stages = Stages(CONFIG, RULES, CATALOGUE)
@@ -61,37 +72,53 @@ def bytewax(entries: list[Entry]) -> Outcome:
             insights.append(item)
         else:
             books.merge(item)
-    trimmed = books.trimmed()
-    return Outcome(trimmed.usage, trimmed.accounting, insights)
+    return books, insights
 
 
 ENGINES: list[Engine] = [in_process, bytewax]
 
 
-def entries_of(requests: list[Any]) -> list[Entry]:
+def entries_of(requests: list[Any], since_ns: int = NOON) -> list[Entry]:
     return [
-        Entry(Signal.TRACES, "default", "", NOON + number * SECOND, request.SerializeToString())
+        Entry(Signal.TRACES, "default", "", since_ns + number * SECOND, request.SerializeToString())
         for number, request in enumerate(requests)
     ]
 
 
-def books(outcome: Outcome) -> tuple[list[dict[str, Any]], Accounting]:
+def books(outcome: Outcome) -> tuple[list[dict[str, Any]], Accounting, Tallies]:
     total = Accounting()
     for accounting in outcome.accounting.values():
         total.add(accounting)
-    return usage_rows(outcome.usage.items(), ("tenant", "project", "provider", "model", "operation", "team")), total
+    return (
+        usage_rows(outcome.usage.items(), ("tenant", "project", "provider", "model", "operation", "team")),
+        total,
+        outcome.tallies,
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_both_engines_keep_the_same_books_of_a_capture(name: str) -> None:
-    """Usage and accounting of real traffic agree to the last field, whichever engine and order."""
-    entries = entries_of(trace_requests(name))
+    """Usage, accounting and tallies of real traffic agree to the last field, whichever engine and order."""
+    entries = entries_of(trace_requests(name), CAPTURED)
     shuffled = random.Random(7).sample(entries, len(entries))
 
     first, *others = [books(engine(some)) for engine in ENGINES for some in (entries, shuffled)]
 
     assert first[1].calls > 0
     assert others == [first] * 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_kept_for_explanations_is_every_span_of_genai_traces(name: str) -> None:
+    """In any order each span of a trace with a GenAI span reaches the store once, and no span of another trace."""
+    entries = entries_of([*trace_requests(name), a_request([a_span(1, {"http.route": "/"}, trace=99)], {})], CAPTURED)
+    spans = Decoder(Normaliser(NormaliseConfig(), SALT), refuse).decode(entries).spans
+    genai = {facts.trace_id for facts in spans if facts.kind is not Kind.OTHER}
+    seen, _ = run_bytewax(random.Random(7).sample(entries, len(entries)))
+
+    kept = sorted(to_kept(facts, 0) for _, facts in seen.seen)
+    assert kept == sorted({to_kept(facts, 0) for facts in spans if facts.trace_id in genai})
+    assert len(kept) < len(spans)
 
 
 def misused(calls: int) -> list[Entry]:

@@ -21,6 +21,7 @@ from tokensense_otel.dataflow.normalise.config import NormaliseConfig
 from tokensense_otel.dataflow.normalise.corrections import Correction, Problems, tally_problems
 from tokensense_otel.dataflow.normalise.dialects import Dialect, dialect_of_markers, dialect_of_scope
 from tokensense_otel.dataflow.normalise.reader import CallReader
+from tokensense_otel.dataflow.normalise.sanity import EARLIEST_NS
 
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
@@ -68,6 +69,8 @@ class Normaliser:
         rejected = 0
         if tallies is None:
             tallies = Tallies()
+        if received_ns < EARLIEST_NS:
+            received_ns = 0  # a machine whose clock was not set yet does not know when it received anything
         for group in request.resource_spans:
             resource, named, resource_project, faults = self._resource(group.resource)
             sender = _Sender(tenant, project or resource_project, bool(project), resource, named, received_ns)

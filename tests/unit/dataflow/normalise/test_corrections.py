@@ -108,15 +108,17 @@ def test_times_that_cannot_be_are_replaced(
     [
         (7, 9, (7, 9), "time_absurd"),
         (0, 9, (9, 9), "time_missing"),
+        (NOON, NOON + 1, (NOON, NOON + 1), ""),
         (NOON + 900 * DAY_NS, NOON + 900 * DAY_NS, (NOON + 900 * DAY_NS, NOON + 900 * DAY_NS), ""),
     ],
 )
 def test_a_recording_has_no_time_to_correct_by(start: int, end: int, expected: tuple[int, int], reason: str) -> None:
     """Without a reception nothing is made up: absurd times are counted and stay."""
-    (facts,), counted = read(an_otlp_span(USAGE, start_ns=start, end_ns=end), received_ns=0)
-    assert facts.call is not None
-    assert (facts.call.start_ns, facts.call.end_ns) == expected
-    assert counted == ({reason: 1} if reason else {})
+    for received_ns in (0, EARLIEST_NS - 1):  # and neither has a machine whose clock was not set
+        (facts,), counted = read(an_otlp_span(USAGE, start_ns=start, end_ns=end), received_ns=received_ns)
+        assert facts.call is not None
+        assert (facts.call.start_ns, facts.call.end_ns) == expected
+        assert counted == ({reason: 1} if reason else {})
 
 
 @pytest.mark.parametrize(
