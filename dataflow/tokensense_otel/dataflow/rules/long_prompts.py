@@ -67,7 +67,7 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
         return Words(
             title=f"{scope['team']} sends long prompts to {scope['model']}",
             summary=f"{seen['calls']} calls in {config.window_hours} h averaged {seen['average_input_tokens']:,.0f} "
-            f"input tokens, above {config.max_input_tokens:,}; {round(100 * (seen['cached_share'] or 0))} % were cached.",
+            f"input tokens, above {config.max_input_tokens:,}; {seen['cached_share'] or 0:.0%} were cached.",
             suggested_fix="Shorten the system prompt, retrieve fewer or shorter passages, drop turns that no longer "
             "matter, and put what repeats first so that the provider's prompt cache can serve it.",
         )
