@@ -1,29 +1,24 @@
 """Keep the facts of recent GenAI traces, so that their accounting can be explained by doing it again.
 
-Nothing here is needed for the books. What is kept is bounded by count and age and trimmed in the same transactions.
+Nothing here is needed for the books, so keeping must cost next to nothing: a row holds all spans of one write, and
+there is no index (four of them cost 75 µs a span once old ones were trimmed). Whoever explains reads the rows and looks
+for bytes in them. What is kept is bounded by count and age, a row at a time, in the same transactions.
 
-Delivery: at least once, which is harmless: a report that is already here is ignored.
+Delivery: at least once, which is harmless: a report that is there twice is read once.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from tokensense_otel.store.config import ExplainConfig
-from tokensense_otel.store.schema import facts
+from tokensense_otel.store.schema import kept_spans
 
-_HOUR_NS = 3_600_000_000_000
-_MOST_MATCHES = 20
-_COLUMNS = ("tenant", "trace_id", "span_id", "digest", "response_id", "usage", "ended_ns", "received_ns", "body")
-_INSERT = f"INSERT OR IGNORE INTO facts ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
-_NAMES_RESPONSE = sa.text("response_id != ''")
-_HAS_USAGE = sa.text("usage != ''")
-"""Said as in the partial indexes, or SQLite does not use them."""
-_TRIM_COUNT = "DELETE FROM facts WHERE seq <= (SELECT max(seq) FROM facts) - ?"
-_TRIM_AGE = "DELETE FROM facts WHERE seq < (SELECT seq FROM facts WHERE received_ns >= ? ORDER BY seq LIMIT 1)"
+_HOUR_NS: Final = 3_600_000_000_000
+_HEX: Final = frozenset("0123456789abcdef")
 
 
 class KeptSpan(NamedTuple):
@@ -52,75 +47,88 @@ class Match(NamedTuple):
     trace: TraceId
 
 
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[KeptSpan])
+
+
 def keep_spans(connection: Connection, spans: Sequence[KeptSpan], config: ExplainConfig, now_ns: int) -> None:
-    """Add what is new, and forget what is too old or too much."""
+    """Add spans, and forget what is too old or too much, whole writes at a time."""
     if not spans or not config.keep_spans:
         return
-    connection.exec_driver_sql(_INSERT, [_row(span) for span in spans])
-    connection.exec_driver_sql(_TRIM_COUNT, (config.keep_spans,))
-    connection.exec_driver_sql(_TRIM_AGE, (now_ns - round(config.keep_hours * _HOUR_NS),))
+    table = kept_spans
+    last = connection.execute(sa.select(sa.func.max(table.c.upto))).scalar() or 0
+    upto = last + len(spans)
+    connection.execute(table.insert().values(upto=upto, written_ns=now_ns, body=_encoder.encode(spans)))
+    connection.execute(table.delete().where(table.c.upto <= upto - config.keep_spans))
+    # Rows are in the order of their writing, so looking stops at the first that is young enough.
+    oldest_ns = now_ns - round(config.keep_hours * _HOUR_NS)
+    young = sa.select(table.c.upto).where(table.c.written_ns >= oldest_ns).order_by(table.c.upto).limit(1)
+    connection.execute(table.delete().where(table.c.upto < young.scalar_subquery()))
 
 
-def _row(span: KeptSpan) -> tuple[str | bytes | int, ...]:
-    digest = int.from_bytes(hashlib.blake2b(span.body, digest_size=8).digest(), "big", signed=True)
-    return (*span[:3], digest, *span[3:])
+class Shelf:
+    """What is kept at the moment, held in memory to be searched: about a kilobyte a span."""
+
+    def __init__(self, engine: Engine) -> None:
+        with engine.connect() as connection:
+            query = sa.select(kept_spans.c.body).order_by(kept_spans.c.upto)
+            self._rows: list[bytes] = [row.body for row in connection.execute(query)]
+
+    def spans_of(self, traces: Iterable[TraceId]) -> list[KeptSpan]:
+        """Every distinct report of the spans of some traces, as it first came."""
+        return [
+            span
+            for trace in dict.fromkeys(traces)
+            for span in self._having(trace.trace_id)
+            if (span.tenant, span.trace_id) == trace
+        ]
+
+    def with_response(self, tenant: str, response_id: str) -> list[TraceId]:
+        """The traces in which a span names this response."""
+        return _traces(
+            span
+            for span in (self._having(response_id.encode()) if response_id else ())
+            if (span.tenant, span.response_id) == (tenant, response_id)
+        )
+
+    def with_usage(self, tenant: str, usage: str, since_ns: int, until_ns: int) -> list[TraceId]:
+        """The traces in which a call with this usage ended within a time."""
+        return _traces(
+            span
+            for span in self._having(usage.encode())
+            if (span.tenant, span.usage) == (tenant, usage) and since_ns <= span.ended_ns <= until_ns
+        )
+
+    def find(self, name: str, *, tenant: str | None = None) -> list[Match]:
+        """What begins with `name`: a trace or span id in hex, or a provider's response id."""
+        matches: set[Match] = set()
+        digits = name.lower()
+        needles = [name.encode()]
+        if _HEX.issuperset(digits):
+            needles.append(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+        for needle in needles:
+            for span in self._having(needle):
+                trace = TraceId(span.tenant, span.trace_id)
+                if tenant not in (None, span.tenant):
+                    continue
+                if span.response_id and span.response_id.startswith(name):
+                    matches.add(Match("response", span.response_id, trace))
+                for what, each in (("trace", span.trace_id), ("span", span.span_id)):
+                    if each.hex().startswith(digits):
+                        matches.add(Match(what, each.hex(), trace))
+        return sorted(matches)
+
+    def _having(self, needle: bytes) -> Iterator[KeptSpan]:
+        """The distinct reports in rows that hold these bytes anywhere; the caller sees which are meant."""
+        seen: set[tuple[str, bytes, bytes, bytes]] = set()
+        for row in self._rows:
+            if needle in row:
+                for span in _decoder.decode(row):
+                    key = (span.tenant, span.trace_id, span.span_id, span.body)
+                    if key not in seen:
+                        seen.add(key)
+                        yield span
 
 
-def spans_of(engine: Engine, traces: Iterable[TraceId]) -> list[KeptSpan]:
-    """Everything that is kept of some traces, in the order in which it came."""
-    columns = [facts.c[name] for name in KeptSpan._fields]
-    found: list[KeptSpan] = []
-    with engine.connect() as connection:
-        for trace in traces:
-            query = sa.select(*columns).where(facts.c.tenant == trace.tenant, facts.c.trace_id == trace.trace_id)
-            found += [KeptSpan(*row) for row in connection.execute(query.order_by(facts.c.seq))]
-    return found
-
-
-def traces_with_response(engine: Engine, tenant: str, response_id: str) -> list[TraceId]:
-    """The traces in which a span names this response."""
-    query = sa.select(facts.c.tenant, facts.c.trace_id).distinct()
-    query = query.where(facts.c.response_id == response_id, _NAMES_RESPONSE, facts.c.tenant == tenant)
-    return _traces(engine, query.limit(_MOST_MATCHES))
-
-
-def traces_with_usage(engine: Engine, tenant: str, usage: str, since_ns: int, until_ns: int) -> list[TraceId]:
-    """The traces in which a call with this usage ended within a time."""
-    query = sa.select(facts.c.tenant, facts.c.trace_id).distinct()
-    ended = facts.c.ended_ns.between(since_ns, until_ns)
-    query = query.where(facts.c.usage == usage, _HAS_USAGE, ended, facts.c.tenant == tenant)
-    return _traces(engine, query.limit(_MOST_MATCHES))
-
-
-def find(engine: Engine, name: str, *, tenant: str | None = None) -> list[Match]:
-    """What begins with `name`: a trace or span id in hex, or a provider's response id. At most 20 of each."""
-    matches: list[Match] = []
-    with engine.connect() as connection:
-        for what, column, low, high in _ranges(name):
-            query = sa.select(column, facts.c.tenant, facts.c.trace_id).distinct().where(column.between(low, high))
-            if what == "response":
-                query = query.where(_NAMES_RESPONSE)
-            if tenant is not None:
-                query = query.where(facts.c.tenant == tenant)
-            for found, owner, trace_id in connection.execute(query.limit(_MOST_MATCHES)):
-                shown = found.hex() if isinstance(found, bytes) else found
-                matches.append(Match(what, shown, TraceId(owner, trace_id)))
-    return matches
-
-
-def _ranges(name: str) -> list[tuple[str, "sa.ColumnElement[str] | sa.ColumnElement[bytes]", str | bytes, str | bytes]]:
-    found: list[tuple[str, sa.ColumnElement[str] | sa.ColumnElement[bytes], str | bytes, str | bytes]] = [
-        ("response", facts.c.response_id, name, name + "\U0010ffff")
-    ]
-    text = name.lower()
-    if text.strip("0123456789abcdef") == "":
-        for what, column, digits in (("trace", facts.c.trace_id, 32), ("span", facts.c.span_id, 16)):
-            if len(text) <= digits:
-                low, high = bytes.fromhex(text.ljust(digits, "0")), bytes.fromhex(text.ljust(digits, "f"))
-                found.append((what, column, low, high))
-    return found
-
-
-def _traces(engine: Engine, query: "sa.Select[str, bytes]") -> list[TraceId]:
-    with engine.connect() as connection:
-        return [TraceId(row.tenant, row.trace_id) for row in connection.execute(query)]
+def _traces(spans: Iterable[KeptSpan]) -> list[TraceId]:
+    return sorted({TraceId(span.tenant, span.trace_id) for span in spans})

@@ -60,4 +60,5 @@ def read_tallies(engine: Engine, *, tenant: str | None = None) -> Tallies:
     if tenant is not None:
         query = query.where(table.c.tenant == tenant)
     with engine.connect() as connection:
-        return Tallies({Tally(*row[:-1]): row[-1] for row in connection.execute(query) if row[-1]})
+        rows = connection.execute(query).all()
+    return Tallies({Tally(row[0], row[1], row[2], row[3]): row[4] for row in rows if row[4]})

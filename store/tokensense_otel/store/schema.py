@@ -54,25 +54,13 @@ tallies = Table(
     sqlite_with_rowid=False,
 )
 
-facts = Table(
-    "facts",
+kept_spans = Table(
+    "kept_spans",
     metadata,
-    Column("seq", Integer, primary_key=True),
-    Column("tenant", String, nullable=False),
-    Column("trace_id", LargeBinary, nullable=False),
-    Column("span_id", LargeBinary, nullable=False),
-    Column("digest", BigInteger, nullable=False),
-    Column("response_id", String, nullable=False),
-    Column("usage", String, nullable=False),
-    Column("ended_ns", BigInteger, nullable=False),
-    Column("received_ns", BigInteger, nullable=False),
+    Column("upto", Integer, primary_key=True),
+    Column("written_ns", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Index("facts_once", "trace_id", "span_id", "digest", "tenant", unique=True),
-    Index("facts_span", "span_id"),
 )
-# Most spans name no response and report no usage; they need not be looked for by it.
-Index("facts_response", facts.c.response_id, sqlite_where=facts.c.response_id != "")
-Index("facts_usage", facts.c.usage, facts.c.ended_ns, sqlite_where=facts.c.usage != "")
 
 insights = Table(
     "insights",

@@ -7,10 +7,9 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.support.calls import NOON, SECOND
-from tokensense_otel.store import facts
 from tokensense_otel.store.config import ExplainConfig
 from tokensense_otel.store.database import open_database, writing
-from tokensense_otel.store.facts import KeptSpan, Match, TraceId
+from tokensense_otel.store.facts import KeptSpan, Match, Shelf, TraceId, keep_spans
 from tokensense_otel.store.rollups import RollupWriter
 
 HOUR = 3600 * SECOND
@@ -32,11 +31,11 @@ def span(number: int, trace: TraceId = ONE, *, response: str = "", usage: str = 
 
 def keep(engine: Engine, *spans: KeptSpan, count: int = 100, hours: float = 1, now_ns: int = NOON) -> None:
     with writing(engine).begin() as connection:
-        facts.keep_spans(connection, spans, ExplainConfig(keep_spans=count, keep_hours=hours), now_ns)
+        keep_spans(connection, spans, ExplainConfig(keep_spans=count, keep_hours=hours), now_ns)
 
 
 def numbers(engine: Engine, *traces: TraceId) -> list[int]:
-    return [int.from_bytes(kept.span_id, "big") for kept in facts.spans_of(engine, traces or (ONE, TWO))]
+    return [int.from_bytes(kept.span_id, "big") for kept in Shelf(engine).spans_of(traces or (ONE, TWO))]
 
 
 def test_what_comes_again_is_kept_once(engine: Engine) -> None:
@@ -44,7 +43,7 @@ def test_what_comes_again_is_kept_once(engine: Engine) -> None:
     other = span(1)._replace(body=b"another report")
     keep(engine, span(1), span(1))
     keep(engine, span(1), other)
-    assert facts.spans_of(engine, [ONE]) == [span(1), other]
+    assert Shelf(engine).spans_of([ONE]) == [span(1), other]
 
 
 def test_tenants_with_one_trace_id_are_apart(engine: Engine) -> None:
@@ -52,15 +51,22 @@ def test_tenants_with_one_trace_id_are_apart(engine: Engine) -> None:
     foreign = TraceId("other", ONE.trace_id)
     keep(engine, span(1), span(1, foreign))
     assert (numbers(engine, ONE), numbers(engine, foreign)) == ([1], [1])
-    assert facts.find(engine, "abab", tenant="other") == [Match("trace", "ab" * 16, foreign)]
+    assert Shelf(engine).find("abab", tenant="other") == [Match("trace", "ab" * 16, foreign)]
 
 
 def test_the_oldest_are_forgotten_above_the_count(engine: Engine) -> None:
-    """With room for three, the fourth span puts out the first."""
-    keep(engine, span(1), span(2), span(3), count=3)
+    """With room for three, the fourth span puts out the first; a write goes as a whole, once all of it is too old."""
+    for number in (1, 2, 3):
+        keep(engine, span(number), count=3)
     assert numbers(engine) == [1, 2, 3]
     keep(engine, span(4), count=3)
     assert numbers(engine) == [2, 3, 4]
+    keep(engine, span(5), span(6), count=3)
+    assert numbers(engine) == [4, 5, 6]
+    keep(engine, span(7), span(8), count=3)
+    assert numbers(engine) == [5, 6, 7, 8]
+    keep(engine, span(9), count=3)
+    assert numbers(engine) == [7, 8, 9]
 
 
 def test_the_old_are_forgotten_after_their_time(engine: Engine) -> None:
@@ -106,7 +112,7 @@ def test_the_writer_keeps_spans_with_the_sums(engine: Engine) -> None:
 def test_ids_are_found_by_how_they_begin(engine: Engine, name: str, expected: list[tuple[str, str]]) -> None:
     """Hex ids in either case, response ids as they are; nothing in a name is a pattern."""
     keep(engine, span(1, response="chatcmpl-1"), span(2, TWO, response="chatcmpl-12"))
-    assert sorted((match.what, match.name) for match in facts.find(engine, name)) == expected
+    assert sorted((match.what, match.name) for match in Shelf(engine).find(name)) == expected
 
 
 def test_traces_are_found_by_what_two_reports_share(engine: Engine) -> None:
@@ -117,8 +123,8 @@ def test_traces_are_found_by_what_two_reports_share(engine: Engine) -> None:
         span(2, TWO, response="r1", usage="10/5", received=NOON + SECOND),
         span(3, TraceId("other", TWO.trace_id), response="r1", usage="10/5"),
     )
-    assert facts.traces_with_response(engine, "default", "r1") == [ONE, TWO]
-    assert facts.traces_with_response(engine, "default", "") == []
-    assert facts.traces_with_usage(engine, "default", "10/5", NOON, NOON + SECOND) == [ONE, TWO]
-    assert facts.traces_with_usage(engine, "default", "10/5", NOON, NOON + SECOND - 1) == [ONE]
-    assert facts.traces_with_usage(engine, "default", "10/6", NOON, NOON + SECOND) == []
+    assert Shelf(engine).with_response("default", "r1") == [ONE, TWO]
+    assert Shelf(engine).with_response("default", "") == []
+    assert Shelf(engine).with_usage("default", "10/5", NOON, NOON + SECOND) == [ONE, TWO]
+    assert Shelf(engine).with_usage("default", "10/5", NOON, NOON + SECOND - 1) == [ONE]
+    assert Shelf(engine).with_usage("default", "10/6", NOON, NOON + SECOND) == []

@@ -7,8 +7,7 @@ from sqlalchemy import Engine
 
 from tokensense_otel.dataflow.explain.keep import from_kept, to_kept
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
-from tokensense_otel.store import facts as kept
-from tokensense_otel.store.facts import Match, TraceId
+from tokensense_otel.store.facts import Match, Shelf, TraceId
 
 
 class Report(NamedTuple):
@@ -19,37 +18,34 @@ class Report(NamedTuple):
 
 
 class Source(Protocol):
-    def find(self, name: str) -> list[Match]:
-        """What an id, or the beginning of one, names."""
+    """`find` gives what an id, or the beginning of one, names; `reports` every distinct report of some traces' spans;
+    the others the traces with this response, or with a call of this usage (`keep.usage_key`) that ended within a time.
+    """
 
-    def reports(self, traces: Iterable[TraceId]) -> list[Report]:
-        """Every distinct report of these traces' spans."""
-
-    def with_response(self, tenant: str, response_id: str) -> list[TraceId]:
-        """The traces that name this response."""
-
-    def with_usage(self, tenant: str, usage: str, since_ns: int, until_ns: int) -> list[TraceId]:
-        """The traces with a call of this usage (`keep.usage_key`) that ended within a time."""
+    def find(self, name: str) -> list[Match]: ...
+    def reports(self, traces: Iterable[TraceId]) -> list[Report]: ...
+    def with_response(self, tenant: str, response_id: str) -> list[TraceId]: ...
+    def with_usage(self, tenant: str, usage: str, since_ns: int, until_ns: int) -> list[TraceId]: ...
 
 
 class Kept:
-    """What the store kept. `tenant` limits which ids are found."""
+    """What the store kept, as it is when this is made. `tenant` limits which ids are found."""
 
     def __init__(self, engine: Engine, tenant: str | None = None) -> None:
-        self._engine = engine
+        self._shelf = Shelf(engine)
         self._tenant = tenant
 
     def find(self, name: str) -> list[Match]:
-        return kept.find(self._engine, name, tenant=self._tenant)
+        return self._shelf.find(name, tenant=self._tenant)
 
     def reports(self, traces: Iterable[TraceId]) -> list[Report]:
-        return [Report(span.received_ns, from_kept(span)) for span in kept.spans_of(self._engine, traces)]
+        return [Report(span.received_ns, from_kept(span)) for span in self._shelf.spans_of(traces)]
 
     def with_response(self, tenant: str, response_id: str) -> list[TraceId]:
-        return kept.traces_with_response(self._engine, tenant, response_id)
+        return self._shelf.with_response(tenant, response_id)
 
     def with_usage(self, tenant: str, usage: str, since_ns: int, until_ns: int) -> list[TraceId]:
-        return kept.traces_with_usage(self._engine, tenant, usage, since_ns, until_ns)
+        return self._shelf.with_usage(tenant, usage, since_ns, until_ns)
 
 
 class Recorded:
