@@ -13,7 +13,10 @@ from tokensense_otel.dataflow.normalise.usage import reported
 
 SLACK_NS: Final = 2_000_000_000
 """How far apart two reports of one response may lie: a wrapper that ends before its stream, clocks of two processes."""
-TWIN_SLACK_NS: Final = 50_000_000
+TWIN_SLACK_NS: Final = 150_000_000
+"""By how much two reports of one call may differ at either end: a framework starts earlier, and its first call long."""
+TWIN_GAP_NS: Final = 10_000_000
+"""How far apart two reports of one stream may lie: a framework's span may end when the stream begins."""
 _OVERLAP: Final = 0.9
 
 Same = Callable[[Call, Call], bool]
@@ -56,23 +59,26 @@ def same_response(one: Call, two: Call) -> bool:
 
 
 def same_twin(one: Call, two: Call) -> bool:
-    """Two reports by different instrumentations, not both with a response id, with equal token counts: one call?"""
+    """Two reports by different instrumentations, not both with a response id: one call?
+
+    Their token counts have to be equal, or both failed and neither counts anything.
+    """
     return (
         one.scope != two.scope
         and not (one.response_id and two.response_id and one.response_id != two.response_id)
-        and one.tokens.known
+        and (one.tokens.known or (one.failed and two.failed))
         and (one.tokens.input, one.tokens.output) == (two.tokens.input, two.tokens.output)
         and same_family(one, two)
         and models_agree(one, two)
-        and (_mostly_together(one, two) or _within(one, two))
+        and (_mostly_together(one, two) or _side_by_side(one, two))
     )
 
 
-def _within(one: Call, two: Call) -> bool:
-    """Whether the shorter lies in the longer and hardly shorter: calls of a few milliseconds have relative noise."""
-    spare = abs((one.end_ns - one.start_ns) - (two.end_ns - two.start_ns))
-    shorter = min(one.end_ns - one.start_ns, two.end_ns - two.start_ns)
-    return spare <= TWIN_SLACK_NS and overlap_ns(one, two) >= _OVERLAP * shorter and shorter > 0
+def _side_by_side(one: Call, two: Call) -> bool:
+    """Whether they overlap and begin and end hardly apart: calls of a few milliseconds have relative noise."""
+    apart = max(abs(one.start_ns - two.start_ns), abs(one.end_ns - two.end_ns))
+    gap = TWIN_GAP_NS if one.streaming or two.streaming else 0
+    return apart <= TWIN_SLACK_NS and overlap_ns(one, two) > -gap
 
 
 def order(call: Call) -> tuple[int, int, bytes, bytes]:

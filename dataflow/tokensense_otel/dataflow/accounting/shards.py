@@ -3,6 +3,7 @@
 import zlib
 
 from tokensense_otel.core.call import Call
+from tokensense_otel.dataflow.normalise.dialects import is_native
 
 
 def _name(key: bytes, shards: int) -> str:
@@ -28,11 +29,15 @@ def may_have_twin(call: Call) -> bool:
     """Whether another trace may hold a second report of the call that no response id gives away.
 
     A framework's callback that sets no OpenTelemetry context leaves the SDK's own span at the root of another trace;
-    so of two such reports one is a root or names no response.
+    so of two such reports one is a root or names no response. A provider's own SDK may lie beneath the other one's
+    span of the request, while that one tells the usage of a stream in a record of its end.
     """
-    return call.tokens.known and (call.root or not call.response_id)
+    if not call.tokens.known:
+        return call.failed
+    return call.root or not call.response_id or (call.streaming and is_native(call.dialect))
 
 
 def twin_key(call: Call) -> str:
-    """Two reports of one call agree on this: tenant, service and token counts."""
-    return f"{call.tenant}\x1f{call.dimensions.service}\x1f{call.tokens.input}\x1f{call.tokens.output}"
+    """Two reports of one call agree on this: tenant, service and token counts; the model asked for where it failed."""
+    key = f"{call.tenant}\x1f{call.dimensions.service}\x1f{call.tokens.input}\x1f{call.tokens.output}"
+    return key if call.tokens.known else f"{key}\x1f{call.request_model}"

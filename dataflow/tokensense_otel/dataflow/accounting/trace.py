@@ -67,7 +67,7 @@ class _Trial:
         self._dimensions: dict[bytes, Dimensions] = {}
 
     def verdict(self, had_calls: bool) -> dict[bytes, Call]:
-        kinds: dict[Kind, list[SpanFacts]] = {kind: [] for kind in Kind}
+        kinds: dict[Kind, list[SpanFacts]] = {kind: [] for kind in _KINDS}
         for facts in self._spans.values():
             kinds[facts.kind].append(facts)
         self._calls = {facts.span_id: facts.call for facts in kinds[Kind.CALL] if facts.call is not None}
@@ -292,20 +292,31 @@ class _Trial:
 
     def _siblings(self, groups: list[list[Call]]) -> list[list[Call]]:
         """Two instrumentations around one request, not both of which tell its response id."""
-        beside: dict[tuple[bytes, int | None, int | None], list[list[Call]]] = {}
+        alike: dict[tuple[int | None, int | None], list[list[Call]]] = {}
         for group in groups:
-            best = _best(group)
-            tokens = best.tokens
-            beside.setdefault((self._spans[best.span_id].parent_id, tokens.input, tokens.output), []).append(group)
+            tokens = _best(group).tokens
+            alike.setdefault((tokens.input, tokens.output), []).append(group)
         joined: list[list[Call]] = []
-        for near in beside.values():
+        for near in alike.values():
             if len(near) == 1:
                 joined += near
                 continue
             by_best = {_best(group).span_id: group for group in near}
-            for cluster in clusters([self._calls[span_id] for span_id in by_best], same_twin):
+            for cluster in clusters([self._calls[span_id] for span_id in by_best], self._same_twin):
                 joined.append([call for best in cluster for call in by_best[best.span_id]])
         return joined
+
+    def _same_twin(self, one: Call, two: Call) -> bool:
+        return self._beside(one.span_id, two.span_id) and same_twin(one, two)
+
+    def _beside(self, one: bytes, two: bytes) -> bool:
+        """Whether both were made in one span, or one of them within a wrapper there: Logfire's around a stream."""
+        parent, other = self._spans[one].parent_id, self._spans[two].parent_id
+        return parent == other or self._over_wrapper(parent) == other or parent == self._over_wrapper(other)
+
+    def _over_wrapper(self, span_id: bytes) -> bytes | None:
+        facts = self._spans.get(span_id)
+        return facts.parent_id if facts is not None and facts.kind is Kind.WRAPPER else None
 
     # What is known of a call
 
@@ -359,6 +370,7 @@ class _Trial:
         return facts.resource_project
 
 
+_KINDS = tuple(Kind)
 _PLAIN = {Kind.OTHER: Reason.NOT_GENAI, Kind.TOOL: Reason.TOOL, Kind.WRAPPER: Reason.WRAPPER}
 
 

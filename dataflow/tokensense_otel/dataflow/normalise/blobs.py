@@ -92,6 +92,12 @@ def read_usage(blob: Any, *, exclusive: bool | None = None) -> tuple[Counts, Con
     _take(counts, input_parts, _OF_INPUT)
     _take(counts, _first_mapping(blob, _OUTPUT_PARTS), _OF_OUTPUT)
     _take(counts, _first_mapping(blob, ("cache_creation",)), _OF_CACHE_WRITES)
+    if not counts.get("cache_write"):
+        # LangChain splits Anthropic's cache writes by their lifetime and leaves their sum at zero.
+        lifetimes = [to_count(input_parts[name]) for name in _EPHEMERAL if name in input_parts]
+        if written := sum(filter(None, lifetimes)):
+            counts["cache_write"] = written
+            _take(counts, input_parts, _OF_CACHE_WRITES)
     return counts, _contract(blob, input_parts, counts, exclusive)
 
 
@@ -121,6 +127,7 @@ _OWN: Final = _keys(_NAMES)
 _OF_INPUT: Final = _keys(_INPUT_PART_NAMES)
 _OF_OUTPUT: Final = _keys(_OUTPUT_PART_NAMES)
 _OF_CACHE_WRITES: Final = _keys({"cache_write_1h": ("ephemeral_1h_input_tokens",)})
+_EPHEMERAL: Final = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 
 
 def _take(counts: Counts, blob: Mapping[str, Any], keys: Keys) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tokensense_otel.dataflow.facts import Kind
 from tokensense_otel.dataflow.normalise.aliases import KEYS, USAGE_KEYS
+from tokensense_otel.dataflow.normalise.attributes import to_number
 from tokensense_otel.dataflow.normalise.dialects import MARKERS, Dialect
 
 Found = tuple[Kind, str]
@@ -117,7 +118,8 @@ def classify(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping
         if dialect.name == "claude-code":
             return _of_claude_code(attributes)
     if _TELLING.isdisjoint(attributes):
-        return _OTHER
+        # OpenLIT leaves a failed call without any attribute but its name.
+        return OPERATIONS.get(named_call(name)[0], _OTHER) if known_scope else _OTHER
     if dialect.name == "langsmith":
         return {"llm": _CHAT, "tool": _TOOL, "retriever": _TOOL}.get(
             str(attributes.get("langsmith.span.kind")), _WRAPPER
@@ -128,6 +130,11 @@ def classify(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping
         value = attributes.get(marker)
         if isinstance(value, str):
             return values.get(value.strip('"').lower(), _UNLISTED.get(marker, _TOOL))
+    if dialect.name == "logfire":
+        if attributes.get("logfire.span_type") == "pending_span":
+            return _OTHER
+        if _opens_stream(attributes):
+            return _WRAPPER
     operation = attributes.get("gen_ai.operation.name")
     if isinstance(operation, str) and operation:
         return OPERATIONS.get(operation.lower(), _WRAPPER)
@@ -162,6 +169,29 @@ _MARKERS_AND_OPERATION: Final = (
     "llm.request.type",
 )
 _MAX_SIGN: Final = 48
+
+
+def named_call(name: str) -> tuple[str, str]:
+    """Operation and model of a span named as the conventions name a call, `chat gpt-4o`; empty for any other name."""
+    operation, _, model = name.partition(" ")
+    return (operation, model) if operation in _CONVENTIONAL and model and " " not in model else ("", "")
+
+
+_CONVENTIONAL: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
+
+
+def _opens_stream(attributes: Mapping[str, Any]) -> bool:
+    """Logfire's span around the request of a stream, which ends without an answer; a record of its end has that."""
+    return (
+        attributes.get("logfire.span_type") == "span"
+        and (to_number(attributes.get("logfire.level_num")) or 0) < _LOGFIRE_ERROR
+        and "gen_ai.usage.raw" not in attributes
+        and "response_data" not in attributes
+        and USAGE_KEYS.isdisjoint(attributes)
+    )
+
+
+_LOGFIRE_ERROR: Final = 17
 
 
 def _of_vercel(attributes: Mapping[str, Any]) -> Found:

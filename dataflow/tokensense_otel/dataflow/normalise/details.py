@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tokensense_otel.dataflow.normalise.attributes import Attributes, from_json, from_repr, to_text
+from tokensense_otel.dataflow.normalise.attributes import Attributes, from_json, from_repr, to_number, to_text
+from tokensense_otel.dataflow.normalise.sanity import DAY_NS
 
 
 @dataclass(slots=True)
@@ -20,6 +21,8 @@ class Details:
     exclusive: bool | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     """Canonical fields (`aliases.FIELDS`) to complete those of the attributes."""
+    lasted_ns: int = 0
+    """How long the call took, where the span is but a record of its end."""
 
 
 Reader = Callable[[Attributes, int], Details]
@@ -48,9 +51,26 @@ def provider_output(attributes: Attributes, max_chars: int) -> Details:
 def langchain_output(attributes: Attributes, max_chars: int) -> Details:
     """OpenInference for LangChain: an `LLMResult` in `output.value`; `llm_output` has the provider's id."""
     found = _asked(attributes)
-    answer = from_json(attributes.get("output.value"), max_chars)
+    _read_llm_result(from_json(attributes.get("output.value"), max_chars), found)
+    return found
+
+
+def langsmith(attributes: Attributes, max_chars: int) -> Details:
+    """LangSmith: an `LLMResult` or a provider's answer in `gen_ai.completion`, which alone has details and ids."""
+    found = Details()
+    answer = from_json(attributes.get("gen_ai.completion"), max_chars)
+    if _step(answer, "generations") is not None:
+        _read_llm_result(answer, found)
+    else:
+        found.fields["response_id"] = to_text(_step(answer, "id"))
+        found.usage = _step(answer, "usage") or _step(answer, "usage_metadata")
+    return found
+
+
+def _read_llm_result(answer: Any, found: Details) -> None:
+    """LangChain's `LLMResult`, as its `dumpd` writes it."""
     if not isinstance(answer, Mapping):
-        return found
+        return
     message: Any = answer.get("generations")
     for step in (0, 0, "message", "kwargs"):
         message = _step(message, step)
@@ -62,7 +82,6 @@ def langchain_output(attributes: Attributes, max_chars: int) -> Details:
     # LangChain's own message usage includes the cache, whatever the provider's did.
     found.usage = _step(message, "usage_metadata") or _step(output, "token_usage")
     found.exclusive = False
-    return found
 
 
 def _asked(attributes: Attributes) -> Details:
@@ -108,13 +127,55 @@ def langfuse(attributes: Attributes, max_chars: int) -> Details:
 
 
 def mlflow(attributes: Attributes, max_chars: int) -> Details:
-    """MLflow: every value is JSON; usage has Anthropic's names but no fixed meaning."""
-    found = Details(from_json(attributes.get("mlflow.chat.tokenUsage"), max_chars), exclusive=False)
-    for key, name in (("mlflow.llm.model", "request_model"), ("mlflow.llm.provider", "provider")):
+    """MLflow: every value is JSON; its own usage has few classes, the provider's answer has all of them."""
+    answer = from_json(attributes.get("mlflow.spanOutputs"), max_chars)
+    usage = _step(answer, "usage") or _step(answer, "usage_metadata")
+    own = from_json(attributes.get("mlflow.chat.tokenUsage"), max_chars)
+    found = Details(usage) if isinstance(usage, Mapping) else Details(own, exclusive=False)
+    found.fields["response_id"] = to_text(_step(answer, "id") or _step(answer, "response_id"))
+    for key, name in _MLFLOW_FIELDS:
         text = from_json(attributes.get(key), 1_024)
-        if isinstance(text, str):
+        if isinstance(text, str) and name not in found.fields:
             found.fields[name] = text
     return found
+
+
+_MLFLOW_FIELDS: Final = (
+    ("model", "request_model"),
+    ("mlflow.llm.model", "request_model"),
+    ("mlflow.llm.model", "response_model"),
+    ("mlflow.llm.provider", "provider"),
+)
+
+
+def vercel(attributes: Attributes, max_chars: int) -> Details:
+    """Vercel AI SDK: what its own attributes leave out is in `ai.response.providerMetadata`, by provider.
+
+    Release 5 and later pass on the usage of Anthropic and Google; release 4 names single counts.
+    """
+    found = Details()
+    metadata = from_json(attributes.get("ai.response.providerMetadata"), max_chars)
+    for told in metadata.values() if isinstance(metadata, Mapping) else ():
+        if not isinstance(told, Mapping):
+            continue
+        usage = told.get("usageMetadata") or told.get("usage")
+        if isinstance(usage, Mapping) and not _VERCEL_WHOLE.isdisjoint(usage):
+            found.usage = usage
+            continue
+        for counts in (told, usage):
+            if isinstance(counts, Mapping):
+                found.fields |= {name: counts[key] for key, name in _VERCEL_COUNTS if counts.get(key) is not None}
+    return found
+
+
+_VERCEL_WHOLE: Final = frozenset({"input_tokens", "promptTokenCount"})
+_VERCEL_COUNTS: Final = (
+    ("cachedPromptTokens", "cache_read"),
+    ("cacheReadInputTokens", "cache_read"),
+    ("cacheCreationInputTokens", "cache_write"),
+    ("cacheWriteInputTokens", "cache_write"),
+    ("reasoningTokens", "reasoning"),
+)
 
 
 def genkit(attributes: Attributes, max_chars: int) -> Details:
@@ -131,12 +192,19 @@ def genkit(attributes: Attributes, max_chars: int) -> Details:
 
 
 def logfire(attributes: Attributes, max_chars: int) -> Details:
-    """Logfire: the provider's answer in `response_data`, or its usage in `gen_ai.usage.raw`."""
+    """Logfire: the provider's answer in `response_data`, or its usage in `gen_ai.usage.raw`.
+
+    What it says of a stream comes in a record at its end, with the seconds that it took.
+    """
     usage = from_json(attributes.get("gen_ai.usage.raw"), max_chars)
     answer = from_json(attributes.get("response_data"), max_chars)
     found = Details(usage or _step(answer, "usage"))
     asked = from_json(attributes.get("request_data"), max_chars)
     found.fields["request_model"] = to_text(_step(asked, "model"))
+    lasted_s = to_number(attributes.get("duration")) if attributes.get("logfire.span_type") == "log" else None
+    if lasted_s is not None and 0 < lasted_s < DAY_NS / 1e9:
+        found.lasted_ns = round(lasted_s * 1e9)
+        found.fields["stream"] = True
     return found
 
 
@@ -149,6 +217,8 @@ def adk_response(attributes: Attributes, max_chars: int) -> Details:
 READERS: Final[dict[str, Reader]] = {
     "provider_output": provider_output,
     "langchain_output": langchain_output,
+    "langsmith": langsmith,
+    "vercel": vercel,
     "litellm": litellm,
     "langfuse": langfuse,
     "mlflow": mlflow,
@@ -161,6 +231,8 @@ PAYLOADS: Final[dict[str, str]] = {
     "provider_output": "output.value",
     "langchain_output": "output.value",
     "langfuse": "langfuse.observation.usage_details",
+    "langsmith": "gen_ai.completion",
+    "vercel": "ai.response.providerMetadata",
     "mlflow": "mlflow.chat.tokenUsage",
     "genkit": "genkit:output",
     "logfire": "response_data",

@@ -15,6 +15,7 @@ ANY: Final = frozenset({"*"})
 """Every provider."""
 GOOGLE: Final = frozenset({"gcp.gemini", "gcp.vertex_ai", "gcp.gen_ai"})
 BEDROCK: Final = frozenset({"aws.bedrock"})
+ANTHROPIC: Final = frozenset({"anthropic"})
 ANTHROPIC_AND_BEDROCK: Final = frozenset({"anthropic", "aws.bedrock"})
 
 NO_CACHE_WRITES: Final = GOOGLE | {
@@ -45,11 +46,14 @@ class Dialect:
     reports: frozenset[str] = NONE
     reports_if: str = ""
     lost_on_stream: frozenset[str] = NONE
+    """Classes that it may lose of a stream; where it then says zero, the call gets a note."""
     exclusive: frozenset[str] = NONE
     exclusive_unless: str = ""
     """An attribute whose presence says that input includes cached tokens after all."""
     inclusive: bool = True
     """Whether the contract says that input includes cached tokens where `exclusive` does not say otherwise."""
+    varies: frozenset[str] = NONE
+    """Providers for which its releases differ, so that only a total or what is impossible can tell."""
     apart: frozenset[str] = NONE
     native: bool = False
     """The provider's own SDK: the best witness of its calls."""
@@ -90,14 +94,14 @@ DIALECTS: Final = (
         "strands",
         ("strands.telemetry.tracer", "opentelemetry.instrumentation.strands", "strands-agents"),
         reports=CACHE,
-        exclusive=ANY,
+        inclusive=False,
         cumulative=True,
         ttft_ms=True,
     ),
     Dialect(
         "openinference-langchain",
         ("openinference.instrumentation.langchain",),
-        exclusive=BEDROCK,
+        varies=BEDROCK,
         details="langchain_output",
     ),
     Dialect(
@@ -107,13 +111,22 @@ DIALECTS: Final = (
         details="provider_output",
     ),
     Dialect("openinference-claude-agent-sdk", ("openinference.instrumentation.claude_agent_sdk",), exclusive=ANY),
-    Dialect("openinference-js", ("@arizeai/openinference-*",), exclusive=BEDROCK, details="provider_output"),
+    Dialect("openinference-js", ("@arizeai/openinference-*",), varies=BEDROCK, details="provider_output"),
     Dialect(
         "openinference",
+        tuple(f"openinference.instrumentation.{name}" for name in (
+            "openai", "anthropic", "google_genai", "vertexai", "litellm", "llama_index",
+        )),
+        reports=ALL,
+        varies=BEDROCK,
+        details="provider_output",
+    ),
+    # Its instrumentations of frameworks pass on what these let through, often without any details.
+    Dialect(
+        "openinference-partial",
         ("openinference.instrumentation.*",),
         ("openinference.span.kind",),
-        reports=ALL,
-        exclusive=BEDROCK,
+        varies=BEDROCK,
         details="provider_output",
     ),
     Dialect(
@@ -132,12 +145,13 @@ DIALECTS: Final = (
         reports_if="ai.usage.inputTokenDetails.noCacheTokens",
         exclusive=ANTHROPIC_AND_BEDROCK,
         exclusive_unless="ai.usage.inputTokenDetails.noCacheTokens",
+        details="vercel",
     ),
     Dialect("vercel-ai-v7", ("gen_ai",), ("ai.settings.context",)),
     Dialect("pydantic-ai", ("pydantic-ai",), ("pydantic_ai.all_messages", "model_request_parameters"), reports=CACHE),
     Dialect("logfire", ("logfire", "logfire.*"), ("response_data",), details="logfire"),
     Dialect("litellm", ("litellm", "litellm.*"), ("metadata.usage_object", "hidden_params"), details="litellm"),
-    Dialect("langsmith", ("langsmith",), ("langsmith.span.kind",)),
+    Dialect("langsmith", ("langsmith",), ("langsmith.span.kind",), details="langsmith"),
     Dialect("langfuse-sdk", ("langfuse-sdk",), ("langfuse.observation.type",), details="langfuse"),
     Dialect("google-adk", ("gcp.vertex.agent",), ("gcp.vertex.agent.invocation_id",), details="adk_response"),
     Dialect("ms-agent-framework", ("agent_framework", "agent_framework.*"), inclusive=False),
@@ -178,14 +192,22 @@ DIALECTS: Final = (
     Dialect("ddtrace-genai", ("ddtrace", "ddtrace.*"), inclusive=False),
     Dialect("weave", ("weave", "weave.*"), ("weave.operation.name",)),
     Dialect("openllmetry-js", ("@traceloop/*",), exclusive=BEDROCK, inclusive=False),
+    # What frameworks and Bedrock let through is less: nothing may be concluded from what these leave out.
+    Dialect(
+        "openllmetry-partial",
+        tuple(f"opentelemetry.instrumentation.{name}" for name in (
+            "bedrock", "langchain", "llamaindex", "haystack", "crewai", "agno", "transformers", "sagemaker", "litellm",
+        )),
+        exclusive=BEDROCK,
+        cumulative=True,
+    ),
     # Its scopes are those of the official contrib packages, so it comes after them.
     Dialect(
         "openllmetry",
         ("traceloop.tracer", *(f"opentelemetry.instrumentation.{name}" for name in (
             "openai", "openai.*", "anthropic", "anthropic.*", "google_generativeai", "google_generativeai.*",
-            "vertexai", "bedrock", "langchain", "llamaindex", "haystack", "crewai", "agno", "cohere", "mistralai",
-            "ollama", "replicate", "together", "transformers", "groq", "watsonx", "alephalpha", "sagemaker", "writer",
-            "voyageai", "litellm",
+            "vertexai", "cohere", "mistralai", "ollama", "replicate", "together", "groq", "watsonx", "alephalpha",
+            "writer", "voyageai",
         ))),
         ("traceloop.span.kind", "traceloop.entity.name", "llm.request.type"),
         reports=ALL,

@@ -10,6 +10,7 @@ from tokensense_otel.dataflow.facts import Kind
 from tokensense_otel.dataflow.normalise.aliases import gather
 from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_bool, to_number, to_text, to_texts
 from tokensense_otel.dataflow.normalise.blobs import read_usage
+from tokensense_otel.dataflow.normalise.classify import named_call
 from tokensense_otel.dataflow.normalise.config import NormaliseConfig
 from tokensense_otel.dataflow.normalise.corrections import Correction, Problems
 from tokensense_otel.dataflow.normalise.details import PAYLOADS, READERS, Details
@@ -60,6 +61,8 @@ class CallReader:
                 if value and (name not in found or name in ("request_model", "response_model")):
                     found[name] = value
         raw_request, raw_response = to_text(found.get("request_model")), to_text(found.get("response_model"))
+        if not raw_request and not raw_response:
+            raw_request = named_call(span.name)[1]
         provider = provider_name(
             to_text(found.get("provider")), raw_response or raw_request, to_text(found.get("host"))
         )
@@ -82,6 +85,8 @@ class CallReader:
                 max_chars=self._config.max_prompt_chars,
             )
         start_ns, end_ns = sane_times(span.start_time_unix_nano, span.end_time_unix_nano, received_ns, problems)
+        if details is not None and details.lasted_ns:
+            start_ns = max(end_ns - details.lasted_ns, 1)
         response_id = to_text(found.get("response_id"))
         if max(len(raw_request), len(raw_response), len(response_id), len(error_type)) > _MAX_TEXT:
             problems.append(Correction.NAME_TOO_LONG)
@@ -126,6 +131,8 @@ def _tokens(
     """The provider's own usage object where one hides on the span, completed by the attributes, or those alone."""
     contract = _contract(dialect, attributes, provider, streaming)
     counted = counts_of(found, notes, problems)
+    if streaming and dialect.lost_on_stream and 0 in map(counted.get, dialect.lost_on_stream):
+        notes.append(f"a zero may be unknown: {dialect.name} loses details of streams")
     own = resolve(counted, contract, provider, operation, notes)
     if own.known and any(name in counted and getattr(own, name) is None for name in _PARTS):
         problems.append(Correction.TOKENS_IMPOSSIBLE)
@@ -149,7 +156,7 @@ def _tokens(
 
 
 def _contract(dialect: Dialect, attributes: Mapping[str, Any], provider: str, streaming: bool) -> Contract:
-    excludes: bool | None = False if dialect.inclusive else None
+    excludes: bool | None = False if dialect.inclusive and provider not in dialect.varies else None
     if ("*" in dialect.exclusive or provider in dialect.exclusive) and not (
         dialect.exclusive_unless and dialect.exclusive_unless in attributes
     ):

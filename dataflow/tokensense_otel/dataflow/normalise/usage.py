@@ -158,6 +158,11 @@ def fill(base: Tokens, donor: Tokens) -> Tokens:
     if not donor.known or donor == base:
         return base
     whole_in = base.input if base.input is not None else donor.input
+    if base.cache_read is None and base.output == donor.output and base.input is not None and donor.input is not None:
+        cached = (donor.cache_read or 0) + (donor.cache_write or 0)
+        if cached and donor.input == base.input + cached:
+            # Both tell of one call, so `base` left the cached tokens out.
+            whole_in = donor.input
     whole_out = base.output if base.output is not None else donor.output
     reads = base.cache_read if base.cache_read is not None else donor.cache_read
     writes = base.cache_write if base.cache_write is not None else donor.cache_write

@@ -43,7 +43,7 @@ def test_a_scope_tells_the_dialect(scope: str, name: str) -> None:
 def test_a_marker_tells_where_the_scope_does_not() -> None:
     """A renamed tracer is recognised by what it writes; without any marker the conventions hold."""
     assert dialect_of_scope("my.app") is None
-    assert dialect_of_markers({"openinference.span.kind": "LLM"}).name == "openinference"
+    assert dialect_of_markers({"openinference.span.kind": "LLM"}).name == "openinference-partial"
     assert dialect_of_markers({"gen_ai.system": "openai"}).name == "otel-genai"
 
 
