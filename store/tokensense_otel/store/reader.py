@@ -56,9 +56,9 @@ def read_tallies(engine: Engine, *, tenant: str | None = None) -> Tallies:
     """All counts, over all tenants or one."""
     table = schema.tallies
     keys = [table.c[name] for name in Tally._fields]
-    query = sa.select(*keys, sa.func.sum(table.c["count"])).group_by(*keys)
+    query = sa.select(*keys, sa.func.sum(table.c["count"]).label("total")).group_by(*keys)
     if tenant is not None:
         query = query.where(table.c.tenant == tenant)
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-    return Tallies({Tally(row[0], row[1], row[2], row[3]): row[4] for row in rows if row[4]})
+    return Tallies({Tally(row.tenant, row.service, row.what, row.name): row.total for row in rows if row.total})
