@@ -5,6 +5,7 @@ able to stop the flow. Logs are accepted and kept by the receiver, and carry no 
 """
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import msgspec
 from google.protobuf.message import DecodeError
@@ -18,8 +19,10 @@ from tokensense_otel.dataflow.facts import MemorySample, SpanFacts
 from tokensense_otel.dataflow.normalise import Normaliser
 from tokensense_otel.dataflow.normalise.corrections import Correction, tally_problems
 from tokensense_otel.receiver.log.entry import Entry, Signal
+from tokensense_otel.receiver.otlp.utf8 import mend
 
 Quarantine = Callable[[Entry], None]
+Request = TypeVar("Request", ExportTraceServiceRequest, ExportMetricsServiceRequest)
 
 
 class Decoded(msgspec.Struct):
@@ -56,8 +59,8 @@ class Decoder:
 
     def _decode_into(self, out: Decoded, entry: Entry) -> None:
         if entry.signal is Signal.TRACES:
-            request = ExportTraceServiceRequest.FromString(entry.body)
             tallies = Tallies()
+            request = _parse(ExportTraceServiceRequest, entry, tallies)
             spans, rejected = self._normaliser.spans(
                 request, tenant=entry.tenant, project=entry.project, received_ns=entry.received_ns, tallies=tallies
             )
@@ -67,5 +70,15 @@ class Decoder:
                 seen = out.rejected.setdefault(entry.tenant, Accounting())
                 seen.add(Accounting(spans=rejected, rejected=rejected))
         elif entry.signal is Signal.METRICS:
-            metrics = ExportMetricsServiceRequest.FromString(entry.body)
+            metrics = _parse(ExportMetricsServiceRequest, entry, out.tallies)
             out.samples += memory.samples(metrics, tenant=entry.tenant, project=entry.project)
+
+
+def _parse(kind: type[Request], entry: Entry, tallies: Tallies) -> Request:
+    """The receiver keeps a body as it came, so text that is not UTF-8 is mended here once more, and counted."""
+    try:
+        return kind.FromString(entry.body)
+    except DecodeError:
+        request = kind.FromString(mend(entry.body, kind.DESCRIPTOR))
+    tally_problems(tallies, [Correction.TEXT_NOT_UTF8], entry.tenant, "")
+    return request

@@ -30,6 +30,7 @@ class Correction(StrEnum):
     DURATION_ABSURD = "duration_absurd"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     PAYLOAD_UNREADABLE = "payload_unreadable"
+    TEXT_NOT_UTF8 = "text_not_utf8"
     REQUEST_UNREADABLE = "request_unreadable"
     REQUEST_FAILED = "request_failed"
 
@@ -54,6 +55,7 @@ MEANING: Final[dict[Correction, str]] = {
     Correction.DURATION_ABSURD: "a time to first token is negative or longer than a day; unknown",
     Correction.PAYLOAD_TOO_LARGE: "JSON that may hold the usage is longer than is read",
     Correction.PAYLOAD_UNREADABLE: "JSON that may hold the usage is broken",
+    Correction.TEXT_NOT_UTF8: "text in a request is not UTF-8; its bad bytes are replaced",
     Correction.REQUEST_UNREADABLE: "an entry of the log is no OTLP; kept in the quarantine folder",
     Correction.REQUEST_FAILED: "an entry of the log could not be taken apart; kept in the quarantine folder",
 }
