@@ -1,14 +1,14 @@
 """The parts of an open trace that can be settled apart, so that a long trace is not settled anew for every span.
 
 Reports of calls can matter to each other only if one lies within the other, or if they may be of one call: the same
-response id, or the same usage under the same parent. Reports that are linked in none of these ways are in different
+response id, or the same usage under the same parent or in a wrapper there. Reports that are linked in none of these ways are in different
 components, which only ever grow. Spans that report no call join nothing; they lend dimensions to what is beneath them,
 so whatever is beneath a span is settled anew when that span comes.
 """
 
 from collections.abc import Iterable, Mapping
 
-from tokensense_otel.dataflow.facts import SpanFacts
+from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
 Node = bytes | tuple[str | bytes, ...]
 """A span by its id, or something that spans have in common."""
@@ -32,6 +32,9 @@ class Components:
         siblings = self._children.setdefault(parent_id, [])
         if span_id not in siblings[-1:]:
             siblings.append(span_id)
+        if facts.kind is Kind.WRAPPER:
+            for child in self._children.get(span_id, ()):
+                self._link_usage(self._spans[child], facts.parent_id)
         around = next((above.span_id for above in ancestors(self._spans, span_id) if above.call is not None), None)
         if call is None:
             if around is not None:
@@ -43,8 +46,16 @@ class Components:
             self._unite(span_id, around)
         if call.response_id:
             self._unite(span_id, ("response", call.response_id))
-        if call.tokens.known:
-            self._unite(span_id, ("usage", parent_id, f"{call.tokens.input},{call.tokens.output}"))
+        self._link_usage(facts, parent_id)
+        parent = self._spans.get(parent_id)
+        if parent is not None and parent.kind is Kind.WRAPPER:
+            self._link_usage(facts, parent.parent_id)
+
+    def _link_usage(self, facts: SpanFacts, place: bytes) -> None:
+        """Unite a report with those of the same usage that were made in one span."""
+        call = facts.call
+        if call is not None and (call.tokens.known or call.failed):
+            self._unite(facts.span_id, ("usage", place, f"{call.tokens.input},{call.tokens.output}"))
 
     def touched(self, span_ids: Iterable[bytes]) -> list[set[bytes]]:
         """What to settle anew after these spans came or changed: components, each with the spans around its members."""

@@ -65,7 +65,7 @@ class Recorded:
             self._genai.add(trace)
         if span.response_id:
             self._responses.setdefault((facts.tenant, span.response_id), set()).add(trace)
-        if span.usage:
+        if facts.call is not None:
             self._usages.setdefault((facts.tenant, span.usage), []).append((span.ended_ns, trace))
 
     @property
