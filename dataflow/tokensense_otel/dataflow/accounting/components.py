@@ -1,9 +1,9 @@
 """The parts of an open trace that can be settled apart, so that a long trace is not settled anew for every span.
 
 Reports of calls can matter to each other only if one lies within the other, or if they may be of one call: the same
-response id, or the same usage under the same parent or in a wrapper there. Reports that are linked in none of these ways are in different
-components, which only ever grow. Spans that report no call join nothing; they lend dimensions to what is beneath them,
-so whatever is beneath a span is settled anew when that span comes.
+response id, or the same usage under the same parent or in a wrapper there. Reports that are linked in none of these
+ways are in different components, which only ever grow. Spans that report no call join nothing; they lend dimensions to
+what is beneath them, so whatever is beneath a span is settled anew when that span comes.
 """
 
 from collections.abc import Iterable, Mapping
