@@ -2,7 +2,8 @@
 
 import msgspec
 
-from tokensense_otel.core.call import Call, Dimensions
+from tokensense_otel.core.call import Call, Dimensions, Tokens
+from tokensense_otel.dataflow.normalise.dialects import overcounts_stream
 from tokensense_otel.dataflow.normalise.usage import fill
 
 _NAMES = ("provider", "request_model", "response_model", "response_id", "finish_reason", "service_tier", "prompt_hash")
@@ -48,11 +49,21 @@ def complete(call: Call, other: Call, *, tokens: bool) -> Call:
     if other.streaming and not call.streaming:
         changes["streaming"] = True
     if tokens:
-        filled = fill(call.tokens, other.tokens)
+        filled = fill(_corrected(call, other), other.tokens)
         if filled != call.tokens:
             changes["tokens"] = filled
             changes["notes"] = (*call.notes, f"usage completed from {other.dialect or 'another'} span")
     return msgspec.structs.replace(call, **changes) if changes else call
+
+
+def _corrected(call: Call, other: Call) -> Tokens:
+    """The call's tokens, but the other report's output where the call's own is known to be too high."""
+    tokens = call.tokens
+    if not (call.streaming or other.streaming) or not overcounts_stream(call.dialect, call.provider):
+        return tokens
+    if tokens.output is None or other.tokens.output is None or other.tokens.output >= tokens.output:
+        return tokens
+    return msgspec.structs.replace(tokens, output=other.tokens.output)
 
 
 _PRICED = frozenset({"provider", "request_model", "response_model", "service_tier"})

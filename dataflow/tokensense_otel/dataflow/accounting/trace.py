@@ -307,12 +307,16 @@ class _Trial:
         return joined
 
     def _same_twin(self, one: Call, two: Call) -> bool:
-        return self._beside(one.span_id, two.span_id) and same_twin(one, two)
+        return self._beside(one, two) and same_twin(one, two)
 
-    def _beside(self, one: bytes, two: bytes) -> bool:
-        """Whether both were made in one span, or one of them within a wrapper there: Logfire's around a stream."""
-        parent, other = self._spans[one].parent_id, self._spans[two].parent_id
-        return parent == other or self._over_wrapper(parent) == other or parent == self._over_wrapper(other)
+    def _beside(self, one: Call, two: Call) -> bool:
+        """Whether both were made in one span, or of streams one within a wrapper there, as Logfire has it."""
+        parent, other = self._spans[one.span_id].parent_id, self._spans[two.span_id].parent_id
+        if parent == other:
+            return True
+        if not (one.streaming and two.streaming):
+            return False
+        return self._over_wrapper(parent) == other or parent == self._over_wrapper(other)
 
     def _over_wrapper(self, span_id: bytes) -> bytes | None:
         facts = self._spans.get(span_id)

@@ -211,7 +211,12 @@ def logfire(attributes: Attributes, max_chars: int) -> Details:
 def adk_response(attributes: Attributes, max_chars: int) -> Details:
     """Google ADK: Gemini's `usage_metadata` in the JSON of the response, which alone has thoughts and cached tokens."""
     answer = from_json(attributes.get("gcp.vertex.agent.llm_response"), max_chars)
-    return Details(_step(answer, "usage_metadata"))
+    found = Details(_step(answer, "usage_metadata"))
+    if not attributes.get("gen_ai.request.model"):
+        # A call that failed names its model in the request only.
+        asked = from_json(attributes.get("gcp.vertex.agent.llm_request"), max_chars)
+        found.fields["request_model"] = to_text(_step(asked, "model"))
+    return found
 
 
 READERS: Final[dict[str, Reader]] = {

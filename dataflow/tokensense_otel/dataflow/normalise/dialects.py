@@ -55,6 +55,8 @@ class Dialect:
     varies: frozenset[str] = NONE
     """Providers for which its releases differ, so that only a total or what is impossible can tell."""
     apart: frozenset[str] = NONE
+    overcounts: frozenset[str] = NONE
+    """Providers of whose streams its output is too high: it adds up counts that already include each other."""
     native: bool = False
     """The provider's own SDK: the best witness of its calls."""
     cumulative: bool = False
@@ -94,6 +96,7 @@ DIALECTS: Final = (
         "strands",
         ("strands.telemetry.tracer", "opentelemetry.instrumentation.strands", "strands-agents"),
         reports=CACHE,
+        reports_if="gen_ai.server.time_to_first_token",
         inclusive=False,
         cumulative=True,
         ttft_ms=True,
@@ -214,6 +217,7 @@ DIALECTS: Final = (
         lost_on_stream=frozenset({"reasoning"}),
         exclusive=BEDROCK,
         apart=GOOGLE,
+        overcounts=ANTHROPIC,
         cumulative=True,
     ),
 )  # fmt: skip
@@ -242,6 +246,12 @@ def dialect_of_markers(attributes: dict[str, object]) -> Dialect:
             if marker in attributes:
                 return dialect
     return FALLBACK
+
+
+def overcounts_stream(name: str, provider: str) -> bool:
+    """Whether the dialect of that name says too much output for the provider's streams."""
+    dialect = _BY_NAME.get(name)
+    return dialect is not None and provider in dialect.overcounts
 
 
 def is_native(name: str) -> bool:

@@ -93,6 +93,8 @@ _BEDROCK_MODEL: Final = re.compile(
     r"(?:amazon|anthropic|meta|mistral|cohere|ai21|deepseek|stability|openai|qwen|writer|twelvelabs|luma)\.(?=[a-z])"
 )
 _BEDROCK_VERSION: Final = re.compile(r"(?:-v\d+)?:\d+(?::\w+)?$")
+_BEDROCK_SUFFIX: Final = re.compile(r"-v\d+:\d+(?::\w+)?$")
+"""What no other name ends in; OpenLLMetry takes the vendor away and leaves it."""
 _AT_VERSION: Final = re.compile(r"@[\w.-]+$")
 
 
@@ -116,6 +118,7 @@ def model_name(raw: str) -> str:
     bare = _BEDROCK_MODEL.sub("", name)
     if bare != name:
         name = _BEDROCK_VERSION.sub("", bare)
+    name = _BEDROCK_SUFFIX.sub("", name)
     name = _AT_VERSION.sub("", name)
     return "" if name.lower() in _NO_MODELS else name
 
