@@ -22,7 +22,8 @@ Counts = dict[str, int]
 """Counts by the names of `aliases.TOKEN_FIELDS`; a class that nobody reported is not there."""
 
 NO_ANSWER: Final = frozenset({"embeddings", "rerank", "moderation"})
-"""Operations that generate no tokens: their output is zero, not unknown."""
+"""Operations that generate no tokens and use no cache: what they leave out is zero, not unknown."""
+_CACHE_AND_REASONING: Final = frozenset({"cache_read", "cache_write", "reasoning"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def resolve(counts: Counts, contract: Contract, provider: str, operation: str, n
         output, reasoning = _with_reasoning(count, output, reasoning, total, contract, provider, notes)
     elif operation in NO_ANSWER:
         output, reasoning = 0, _within(reasoning, 0)
-    reports = contract.reports
+    reports = _CACHE_AND_REASONING if operation in NO_ANSWER else contract.reports
     if reads is None and "cache_read" in reports:
         reads = 0
     if writes is None and ("cache_write" in reports or provider in NO_CACHE_WRITES):

@@ -147,7 +147,7 @@ VECTORS: list[tuple[str, str, dict[str, Any], Tokens]] = [
         "vercel: embeddings",
         "ai",
         {"ai.operationId": "ai.embed.doEmbed", "ai.model.provider": "openai.embedding", "ai.usage.tokens": 333},
-        Tokens(333, 0, cache_write=0),
+        Tokens(333, 0, 0, 0, reasoning=0),
     ),
     (
         "claude code: bare names, exclusive",
