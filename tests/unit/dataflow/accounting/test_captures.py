@@ -29,7 +29,10 @@ MISTAKEN = {
     # Thoughts are left out of output, and nothing tells of them.
     ("vercel_ai_4", "gemini-2.5-pro"): {"output_tokens"},
 }
-"""What an emitter gets wrong so that nobody can notice, or what is known without it. Everything else that is `null` has to come out as unknown."""
+"""What an emitter gets wrong so that nobody can notice, or what is known without it.
+
+Everything else that is `null` in the truth has to come out as unknown.
+"""
 FACTS = {folder: facts_of(folder) for folder in FOLDERS}
 
 
