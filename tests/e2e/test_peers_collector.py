@@ -95,15 +95,31 @@ def usage_of(requests: Iterable[ExportTraceServiceRequest]) -> dict[UsageKey, Us
     return runner.finish().usage
 
 
-@pytest.mark.parametrize("name", captures.NAMES)
+# Emitters that put what the books need into text, or on spans of no dialect: without it, their numbers are other ones.
+NEEDS_TEXT = {
+    "bedrock_botocore_openinference": "cached tokens are only in output.value",
+    "google_adk_1": "cached and thought tokens are only in gcp.vertex.agent.llm_response",
+    "langchain_openinference": "the response model is only in output.value",
+    "langchain_openinference_traceloop": "the response model is only in output.value",
+    "langsmith": "usage details and the response model are only in gen_ai.completion",
+    "langsmith_openinference": "usage details and the response model are only in gen_ai.completion",
+    "mlflow": "usage details are only in mlflow.spanOutputs",
+    "openlit": "failed calls carry no attribute at all",
+    "semantic_kernel": "the feature is named by a span of no dialect",
+    "vercel_ai_4": "usage details are only in ai.response.providerMetadata",
+    "vercel_ai_5": "usage details are only in ai.response.providerMetadata",
+    "vercel_ai_6": "the lifetime of cache writes is only in ai.response.providerMetadata",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in captures.NAMES if name not in NEEDS_TEXT])
 def test_a_capture_costs_the_same_with_and_without_its_text(hop: Hop, name: str) -> None:
     """Calls, tokens by class and dollars of real traffic are the same through the Collector as straight to us."""
     requests = captures.trace_requests(name)
-    count = sum(1 for request in requests for _ in captures.spans_of(request))
     for request in requests:
         hop.send(request)
-    eventually(lambda: len(hop.ours.spans) == count, what=f"{count} spans at ours")
-    assert usage_of(hop.ours.traces) == usage_of(requests)
+    straight = usage_of(requests)
+    eventually(lambda: usage_of(hop.ours.traces) == straight, what="the same books")
 
 
 def test_no_statement_fails_on_real_traffic(hop: Hop, tmp_path: Path) -> None:
