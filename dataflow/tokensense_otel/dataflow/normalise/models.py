@@ -141,7 +141,7 @@ def provider_name(raw: str, model: str, host: str) -> str:
     >>> provider_name("Langchain", "us.anthropic.claude-3-haiku-20240307-v1:0", ""), provider_name("OpenAI", "", "")
     ('aws.bedrock', 'openai')
     """
-    name = raw.strip().lower()
+    name = raw.strip().strip('"').lower()  # MLflow writes every value as JSON
     if name not in _NO_PROVIDERS:
         if name in _PROVIDERS:
             return _PROVIDERS[name]

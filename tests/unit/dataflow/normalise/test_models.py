@@ -41,6 +41,7 @@ def test_a_model_is_named_without_the_way_to_it(raw: str, name: str) -> None:
     [
         ("openai", "", "", "openai"),
         ("OpenAI", "", "", "openai"),
+        ('"gemini"', "", "", "gcp.gemini"),
         ("anthropic.messages", "", "", "anthropic"),
         ("mistral.chat", "", "", "mistral_ai"),
         ("vertex_ai", "", "", "gcp.vertex_ai"),
