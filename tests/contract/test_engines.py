@@ -158,6 +158,7 @@ def test_a_team_that_only_roots_name_raises_no_alarm_about_nobody(engine: Engine
     calls = [a_span(100 + n, chat(output_tokens=10), trace=n, parent=n, end_ns=NOON) for n in range(1, 26)]
     roots = [a_span(n, {"tokensense.team": "checkout"}, trace=n, end_ns=NOON) for n in range(1, 26)]
 
-    outcome = engine(entries_of([a_request(calls, {}), a_request(roots, {})]))
+    # The empty request puts calls and roots into different batches: only then are the calls ever unattributed.
+    outcome = engine(entries_of([a_request([], {}), a_request(calls, {}), a_request(roots, {})]))
 
     assert [one.scope["team"] for one in outcome.insights if one.rule == "MODEL_MISUSE"] == ["checkout"]
