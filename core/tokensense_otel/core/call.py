@@ -68,6 +68,16 @@ class Cost(msgspec.Struct, frozen=True, array_like=True):
 UNKNOWN_COST: Final = Cost()
 
 
+class Source(IntEnum):
+    """The kind of telemetry that told of a call."""
+
+    SPAN = 0
+    RECORD = 1
+    """A log record."""
+    METER = 2
+    """Metric points, which tell of many calls at once."""
+
+
 class Dimensions(msgspec.Struct, frozen=True, array_like=True):
     """Whose call it was and for what; an empty string means that nothing named it (shown as `unattributed`)."""
 
@@ -115,6 +125,9 @@ class Call(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """The instrumentation scope that reported the call: two of them may report the same one."""
     root: bool = False
     """Whether the reporting span has no parent, so that a second report of the call may be in another trace."""
+    count: int = 1
+    """How many calls these are: more than one only where nothing but metrics told of them (`Source.METER`)."""
+    source: Source = Source.SPAN
 
     @property
     def model(self) -> str:

@@ -42,8 +42,8 @@ class Tallies(dict[Tally, int]):
             self.count(tally, amount)
 
     def post(self, sign: int, call: Call) -> None:
-        """Count a call that comes onto the books (+1) or leaves them (−1)."""
-        service = call.dimensions.service
-        self.count(Tally(call.tenant, service, What.DIALECT, call.dialect), sign)
+        """Count the calls of a posting that comes onto the books (+1) or leaves them (−1)."""
+        service, calls = call.dimensions.service, sign * call.count
+        self.count(Tally(call.tenant, service, What.DIALECT, call.dialect), calls)
         if call.notes:
-            self.count(Tally(call.tenant, service, What.INFERRED, call.dialect), sign)
+            self.count(Tally(call.tenant, service, What.INFERRED, call.dialect), calls)

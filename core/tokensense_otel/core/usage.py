@@ -57,39 +57,40 @@ class Usage(msgspec.Struct):
     unknown_usage_calls: int = 0
 
     def post(self, posting: Posting) -> None:
-        """Put a posting on this cell."""
-        sign, call = posting.sign, posting.call
-        tokens, cost = call.tokens, call.cost
-        self.calls += sign
+        """Put a posting on this cell. Its tokens and its cost are those of all its calls."""
+        call = posting.call
+        sign, tokens, cost = posting.sign, call.tokens, call.cost
+        calls = sign * call.count
+        self.calls += calls
         if call.failed:
-            self.errors += sign
+            self.errors += calls
         if tokens.input is not None:
             self.input_tokens += sign * tokens.input
-            self.input_known += sign
+            self.input_known += calls
         if tokens.output is not None:
             self.output_tokens += sign * tokens.output
-            self.output_known += sign
+            self.output_known += calls
         if tokens.cache_read is not None:
             self.cache_read_tokens += sign * tokens.cache_read
-            self.cache_read_known += sign
+            self.cache_read_known += calls
         if tokens.cache_write is not None:
             self.cache_write_tokens += sign * tokens.cache_write
-            self.cache_write_known += sign
+            self.cache_write_known += calls
         if tokens.reasoning is not None:
             self.reasoning_tokens += sign * tokens.reasoning
-            self.reasoning_known += sign
+            self.reasoning_known += calls
         if cost.kind is CostKind.UNKNOWN:
             # A request refused before any answer is an error with nothing to bill, not a gap in the books.
             if tokens.known:
-                self.unpriced_calls += sign
+                self.unpriced_calls += calls
             elif not (call.failed and call.first_token_ns is None):
-                self.unknown_usage_calls += sign
+                self.unknown_usage_calls += calls
         else:
             self.cost += sign * cost.low
             self.cost_high += sign * cost.high
-            self.priced_calls += sign
+            self.priced_calls += calls
             if cost.kind is CostKind.ESTIMATED:
-                self.estimated_calls += sign
+                self.estimated_calls += calls
 
     def add(self, other: "Usage") -> None:
         """Add the sums of another cell."""
@@ -161,10 +162,13 @@ def _row(group: dict[str, str], usage: Usage) -> dict[str, Any]:
 
 
 class Accounting(msgspec.Struct):
-    """What became of every span: `spans = calls + duplicates + wrappers + not_genai + rejected` at every moment.
+    """What became of every span, at every moment:
+
+        spans + records + metered = calls + duplicates + wrappers + not_genai + rejected
 
     `wrappers` are GenAI spans that are no model call of their own (agents, chains, tools, retrievals); `duplicates`
-    are second reports of a call or of a span that was already counted.
+    are second reports of a call or of a span that was already counted. `records` are log records that tell of a call,
+    `metered` calls that nothing but metrics told of; both are zero where only spans are sent.
     """
 
     spans: int = 0
@@ -173,6 +177,8 @@ class Accounting(msgspec.Struct):
     wrappers: int = 0
     not_genai: int = 0
     rejected: int = 0
+    records: int = 0
+    metered: int = 0
 
     def add(self, other: "Accounting") -> None:
         for name in ACCOUNTING_FIELDS:

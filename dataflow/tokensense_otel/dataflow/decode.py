@@ -1,7 +1,7 @@
-"""From entries of the log to facts: parse the protobuf, normalise spans and memory metrics, reject what is broken.
+"""From entries of the log to facts: parse the protobuf, normalise what it holds, reject what is broken.
 
 Pure but for one thing: an entry on which our own code fails is handed to `quarantine`, so that it is neither lost nor
-able to stop the flow. Logs are accepted and kept by the receiver, and carry no calls yet.
+able to stop the flow.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,20 +9,23 @@ from typing import TypeVar
 
 import msgspec
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tokensense_otel.core.tally import Tallies
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow import events, memory
-from tokensense_otel.dataflow.facts import MemorySample, SpanFacts
+from tokensense_otel.dataflow.facts import MemorySample, MeterPoint, SpanFacts
 from tokensense_otel.dataflow.normalise import Normaliser
 from tokensense_otel.dataflow.normalise.corrections import Correction, tally_problems
+from tokensense_otel.dataflow.normalise.logs import LogNormaliser
+from tokensense_otel.dataflow.normalise.metered import MeterNormaliser
 from tokensense_otel.receiver.log.entry import Entry, Signal
 from tokensense_otel.receiver.otlp.utf8 import mend
 
 Quarantine = Callable[[Entry], None]
-Request = TypeVar("Request", ExportTraceServiceRequest, ExportMetricsServiceRequest)
+Request = TypeVar("Request", ExportTraceServiceRequest, ExportLogsServiceRequest, ExportMetricsServiceRequest)
 
 
 class Decoded(msgspec.Struct):
@@ -30,7 +33,9 @@ class Decoded(msgspec.Struct):
 
     now_ns: int = 0
     spans: list[SpanFacts] = []
+    """Facts of spans and of log records."""
     samples: list[MemorySample] = []
+    points: list[MeterPoint] = []
     rejected: dict[str, Accounting] = {}
     tallies: Tallies = msgspec.field(default_factory=Tallies)
     """What had to be corrected or refused."""
@@ -39,6 +44,8 @@ class Decoded(msgspec.Struct):
 class Decoder:
     def __init__(self, normaliser: Normaliser, quarantine: Quarantine) -> None:
         self._normaliser = normaliser
+        self._logs = LogNormaliser(normaliser)
+        self._meters = MeterNormaliser(normaliser)
         self._quarantine = quarantine
 
     def decode(self, entries: Iterable[Entry]) -> Decoded:
@@ -64,14 +71,31 @@ class Decoder:
             spans, rejected = self._normaliser.spans(
                 request, tenant=entry.tenant, project=entry.project, received_ns=entry.received_ns, tallies=tallies
             )
-            out.spans += spans
-            out.tallies.add(tallies)
-            if rejected:
-                seen = out.rejected.setdefault(entry.tenant, Accounting())
-                seen.add(Accounting(spans=rejected, rejected=rejected))
+            _take(out, entry, spans, tallies, Accounting(spans=rejected, rejected=rejected))
+        elif entry.signal is Signal.LOGS:
+            tallies = Tallies()
+            logs = _parse(ExportLogsServiceRequest, entry, tallies)
+            records, rejected = self._logs.records(
+                logs, tenant=entry.tenant, project=entry.project, received_ns=entry.received_ns, tallies=tallies
+            )
+            _take(out, entry, records, tallies, Accounting(records=rejected, rejected=rejected))
         elif entry.signal is Signal.METRICS:
             metrics = _parse(ExportMetricsServiceRequest, entry, out.tallies)
             out.samples += memory.samples(metrics, tenant=entry.tenant, project=entry.project)
+            out.points += self._meters.points(
+                metrics,
+                tenant=entry.tenant,
+                project=entry.project,
+                received_ns=entry.received_ns,
+                tallies=out.tallies,
+            )
+
+
+def _take(out: Decoded, entry: Entry, facts: list[SpanFacts], tallies: Tallies, rejected: Accounting) -> None:
+    out.spans += facts
+    out.tallies.add(tallies)
+    if rejected.rejected:
+        out.rejected.setdefault(entry.tenant, Accounting()).add(rejected)
 
 
 def _parse(kind: type[Request], entry: Entry, tallies: Tallies) -> Request:

@@ -16,6 +16,14 @@ ENTRY_FAILED = Happening(
     labels=("signal",),
     level=logging.ERROR,
 )
+METER_SERIES_REFUSED = Happening(
+    "dataflow_meter_series_refused",
+    "Points of time series about calls beyond the limit of series; what they counted is not on the books.",
+    level=logging.WARNING,
+)
+METER_POINTS_LATE = Happening(
+    "dataflow_meter_points_late", "Points about calls that came after their interval was closed; not on the books."
+)
 SPANS_READ = Happening("dataflow_spans_read", "Spans read from the log.")
 FLOW_STARTED = Happening("dataflow_started", "Starts of the dataflow.", level=logging.INFO)
 FLOW_STOPPED = Happening("dataflow_stopped", "Clean stops of the dataflow.", level=logging.INFO)

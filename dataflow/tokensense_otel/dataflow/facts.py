@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import msgspec
 
-from tokensense_otel.core.call import Call, Dimensions
+from tokensense_otel.core.call import Call, Dimensions, Source
 
 
 class Kind(IntEnum):
@@ -25,6 +25,8 @@ class Kind(IntEnum):
     """A tool, retrieval or other GenAI step that is never billed as a model call."""
     DETAIL = 5
     """A second span about its parent call (`raw_gen_ai_request`): adds facts to it, never counts."""
+    EVENT = 6
+    """A log record about its parent: adds facts to it where that is a call, and is the call where nothing else is."""
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True):
@@ -43,11 +45,14 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SpanFacts(msgspec.Struct, frozen=True, array_like=True):
-    """One span. `parent_id` is empty for a root.
+    """One span, or one log record that tells of a call. `parent_id` is empty for a root.
 
     `own` are the dimensions that the span's attributes name and that its descendants inherit; `resource` are those of
-    its resource, which yield to any span's. `call` is set for CALL, CANDIDATE, DETAIL and for a WRAPPER that reports
-    usage; its dimensions are filled by accounting, not by `normalise`.
+    its resource, which yield to any span's. `call` is set for CALL, CANDIDATE, DETAIL, EVENT and for a WRAPPER that
+    reports usage; its dimensions are filled by accounting, not by `normalise`.
+
+    A log record is the child of the span in whose context it was written. Its own ids are made from its content, so
+    that a resend has the same ones.
     """
 
     tenant: str
@@ -62,6 +67,11 @@ class SpanFacts(msgspec.Struct, frozen=True, array_like=True):
     resource_project: str = ""
     """The project that its resource or the sender's key names; yields to any span's."""
     origin: Origin | None = None
+
+    @property
+    def is_record(self) -> bool:
+        """Whether it is a log record."""
+        return self.call is not None and self.call.source is Source.RECORD
 
 
 class MemorySample(msgspec.Struct, frozen=True, array_like=True):
@@ -80,3 +90,62 @@ class MemorySample(msgspec.Struct, frozen=True, array_like=True):
     limit: int | None = None
     ratio: float | None = None
     source: str = ""
+
+
+class Measure(IntEnum):
+    """What a time series about calls counts."""
+
+    CALLS = 0
+    INPUT = 1
+    OUTPUT = 2
+    CACHE_READ = 3
+    CACHE_WRITE = 4
+    REASONING = 5
+
+
+class MeterPoint(msgspec.Struct, frozen=True, array_like=True):
+    """One value of one time series about calls, as its emitter counts tokens.
+
+    A meter is all the series that tell of the same calls: `call` is what they say of them (without times, tokens and
+    count; its trace id is the meter's). Where two series of a meter measure the same, the one of lower `choice` counts;
+    where two meters tell of the same calls, the one of lower `rank`.
+    """
+
+    call: Call
+    service: str
+    """As the resource names it, which is how spans of the same calls are found."""
+    resource: bytes
+    """Tells one process from another, where its resource does."""
+    series: bytes
+    measure: Measure
+    choice: int
+    rank: int
+    delta: bool
+    """Whether `value` is of the time from `start_ns` to `time_ns` only; else it is the sum since `start_ns`."""
+    start_ns: int
+    """0 where the emitter does not say."""
+    time_ns: int
+    value: int
+    input_excludes_cache: bool = False
+    output_excludes_reasoning: bool = False
+
+    @property
+    def tenant(self) -> str:
+        return self.call.tenant
+
+    @property
+    def meter(self) -> bytes:
+        return self.call.trace_id
+
+
+class Covered(msgspec.Struct, frozen=True, array_like=True):
+    """In this minute (of Unix time) a span or log record told of a call of this service to this model.
+
+    Two empty names stand for any model.
+    """
+
+    tenant: str
+    service: str
+    request_model: str
+    response_model: str
+    minute: int

@@ -12,11 +12,19 @@ from tokensense_otel.core.call import Call, Posting
 from tokensense_otel.core.insight import Insight
 from tokensense_otel.core.tally import Tallies
 from tokensense_otel.core.usage import Accounting, Usage, UsageKey
-from tokensense_otel.dataflow.accounting import Changes, Identities, Ledger, Twins, may_have_twin
+from tokensense_otel.dataflow.accounting import (
+    Changes,
+    Identities,
+    Ledger,
+    MeteredCalls,
+    Twins,
+    Witness,
+    may_have_twin,
+)
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.decode import Decoder, Quarantine
 from tokensense_otel.dataflow.deltas import Deltas
-from tokensense_otel.dataflow.facts import MemorySample
+from tokensense_otel.dataflow.facts import Covered, MemorySample, MeterPoint
 from tokensense_otel.dataflow.normalise import NormaliseConfig, Normaliser
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import RuleSet, RuleShard
@@ -50,6 +58,8 @@ class InProcessRunner:
         self._catalogue = catalogue
         accounting = config.accounting.without_limits()
         self._ledger = Ledger(accounting, catalogue.cost)
+        self._metered = MeteredCalls(accounting, catalogue.cost)
+        self._witness = Witness()
         self._identities = Identities(accounting)
         self._twins = Twins(accounting)
         self._rules = RuleShard(rules, catalogue)
@@ -67,6 +77,8 @@ class InProcessRunner:
         postings += self._accounted(self._twins.ingest(pairable, _STANDSTILL))
         named, postings = _split(postings, lambda posting: bool(posting.call.response_id))
         postings += self._accounted(self._identities.ingest(named, _STANDSTILL))
+        metered: list[MeterPoint | Covered] = [*self._witness.of(decoded.spans), *decoded.points]
+        postings += self._accounted(self._metered.ingest(metered, _STANDSTILL))
         self._book(postings)
 
     def _accounted(self, changes: Changes) -> list[Posting]:

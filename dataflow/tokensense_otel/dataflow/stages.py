@@ -1,11 +1,12 @@
 """The stages between log and store, each a shard of plain state, and what travels between them.
 
-    spans ─ ledger ─┬─ twins ─┬─ identity ─┬─ the books: usage to the store, evidence to the rules
-                    └─────────┴────────────┘
+    spans, records ─ ledger ─┬─ twins ─┬─ identity ─┬─ the books: usage to the store, evidence to the rules
+                             └─────────┴────────────┤
+    metrics about calls ─ metered ──────────────────┘
 
 One item on the wire is everything of a batch that goes to one shard. The first letter of a key names the stage it is
-for: `t` ledger (by trace), `w` twins (by what two reports of one call agree on), `i` identity (by response id), `r`
-rules (by team, function or container), `s` the store.
+for: `t` ledger (by trace), `m` metered calls (by service), `w` twins (by what two reports of one call agree on), `i`
+identity (by response id), `r` rules (by team, function or container), `s` the store.
 """
 
 from collections.abc import Iterable
@@ -20,16 +21,19 @@ from tokensense_otel.dataflow.accounting import (
     Changes,
     Identities,
     Ledger,
+    MeteredCalls,
     Twins,
+    Witness,
     identity_shard,
     may_have_twin,
+    meter_shard,
     trace_shard,
     twin_shard,
 )
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.decode import Decoded
 from tokensense_otel.dataflow.deltas import Deltas
-from tokensense_otel.dataflow.facts import MemorySample, SpanFacts
+from tokensense_otel.dataflow.facts import Covered, MemorySample, MeterPoint, SpanFacts
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import RuleSet, RuleShard, WaitingRoom, entity_shard, rule_shard
 
@@ -39,7 +43,7 @@ T = TypeVar("T")
 
 
 class Batch(msgspec.Struct, Generic[T], array_like=True):
-    """Spans for a ledger, or postings for identity and twins. `now_ns` is log time, as everywhere."""
+    """Facts for a ledger, points for metered calls, or postings for identity and twins. `now_ns` is log time."""
 
     now_ns: int
     items: list[T]
@@ -62,11 +66,12 @@ class Settled(msgspec.Struct, array_like=True):
     seen: list[SpanFacts] = []
 
 
-Keyed = tuple[str, Batch[SpanFacts] | Batch[Posting] | Evidence | Deltas]
+Metering = MeterPoint | Covered
+Keyed = tuple[str, Batch[SpanFacts] | Batch[Metering] | Batch[Posting] | Evidence | Deltas]
 
 
 class Books(Protocol[T]):
-    """A shard of accounting: `Ledger`, `Identities` or `Twins`."""
+    """A shard of accounting: `Ledger`, `MeteredCalls`, `Identities` or `Twins`."""
 
     def ingest(self, items: list[T], now_ns: int, /) -> Changes: ...
     def advance(self, now_ns: int, /) -> Changes: ...
@@ -139,12 +144,19 @@ class Stages:
         self._shards = config.shards
         self._rules = rules
         self._catalogue = catalogue
+        self._witness = Witness()
 
     def ledger(self, snapshot: bytes | None) -> AccountingStage[SpanFacts]:
         price = self._catalogue.cost
         if snapshot is None:
             return AccountingStage(Ledger(self._accounting, price))
         return AccountingStage(Ledger.restore(self._accounting, price, snapshot))
+
+    def metered(self, snapshot: bytes | None) -> AccountingStage[Metering]:
+        price = self._catalogue.cost
+        if snapshot is None:
+            return AccountingStage(MeteredCalls(self._accounting, price))
+        return AccountingStage(MeteredCalls.restore(self._accounting, price, snapshot))
 
     def identity(self, snapshot: bytes | None) -> AccountingStage[Posting]:
         if snapshot is None:
@@ -166,14 +178,19 @@ class Stages:
         )
 
     def after_decode(self, decoded: Decoded) -> list[Keyed]:
-        """Spans to their ledgers, memory samples to their rules, rejections to the store."""
+        """Facts to their ledgers, metrics and what covers them to their services, memory samples to their rules."""
         by_trace = _Groups[SpanFacts]()
         for span in decoded.spans:
             by_trace.add(f"t{trace_shard(span.trace_id, self._shards)}", span)
+        by_service = _Groups[Metering]()
+        metering: list[Metering] = [*self._witness.of(decoded.spans), *decoded.points]
+        for item in metering:
+            by_service.add(f"m{meter_shard(item.tenant, item.service, self._shards)}", item)
         by_entity = _Groups[MemorySample]()
         for sample in decoded.samples:
             by_entity.add(f"r{entity_shard(sample.tenant, sample.project, sample.entity, self._shards)}", sample)
         routed: list[Keyed] = [(key, Batch(decoded.now_ns, spans)) for key, spans in by_trace.items()]
+        routed += [(key, Batch(decoded.now_ns, items)) for key, items in by_service.items()]
         routed += [(key, Evidence(decoded.now_ns, samples=samples)) for key, samples in by_entity.items()]
         if decoded.rejected or decoded.tallies:
             routed.append((STORE_KEY, Deltas(accounting=decoded.rejected, tallies=decoded.tallies)))

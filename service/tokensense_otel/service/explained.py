@@ -13,6 +13,8 @@ from tokensense_otel.dataflow.explain.explanation import (
 from tokensense_otel.dataflow.normalise.corrections import MEANING, Correction
 from tokensense_otel.service.output import print_table, say
 
+_NOT_OF_SPANS = frozenset({"records", "metered"})
+
 
 def print_explanation(explanation: Explanation) -> None:
     for trace in explanation.traces:
@@ -22,7 +24,8 @@ def print_explanation(explanation: Explanation) -> None:
 
 
 def _print_trace(trace: TraceExplained) -> None:
-    counts = ", ".join(f"{getattr(trace.accounting, name)} {name}" for name in ACCOUNTING_FIELDS)
+    became = {name: getattr(trace.accounting, name) for name in ACCOUNTING_FIELDS}
+    counts = ", ".join(f"{count} {name}" for name, count in became.items() if count or name not in _NOT_OF_SPANS)
     say(f"trace {trace.trace_id} of tenant {_plain(trace.tenant)}: {counts}")
     say()
     rows = [

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.schema import CreateColumn
 
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.store.schema import VERSION, meta, metadata
@@ -42,6 +43,7 @@ def open_database(url: str, *, data_dir: Path) -> Engine:
         with writing(engine).begin() as connection:  # parts that start together take turns
             metadata.create_all(connection)
             _check_version(connection, path)
+            _add_columns(connection)
     except ConfigError:
         engine.dispose()
         raise
@@ -49,6 +51,16 @@ def open_database(url: str, *, data_dir: Path) -> Engine:
         engine.dispose()
         raise ConfigError(f"store.url: {path} cannot be opened ({error.orig}); write a file you own") from None
     return engine
+
+
+def _add_columns(connection: Connection) -> None:
+    """Columns that came after the file was made: those with a default, at the end of their table."""
+    for table in metadata.tables.values():
+        there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+        for column in table.columns:
+            if column.name not in there:
+                declared = CreateColumn(column).compile(connection)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {declared}")
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -29,7 +29,7 @@ usage = Table(
         Column(name, BigInteger if name == "hour" else String, primary_key=True, nullable=False)
         for name in UsageKey._fields
     ),
-    *(Column(name, BigInteger, nullable=False) for name in USAGE_FIELDS),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in USAGE_FIELDS),
     Index("usage_hour", "tenant", "hour"),
     sqlite_with_rowid=False,
 )
@@ -40,7 +40,7 @@ accounting = Table(
     Column("part", String, primary_key=True),
     Column("generation", BigInteger, primary_key=True),
     Column("tenant", String, primary_key=True),
-    *(Column(name, BigInteger, nullable=False) for name in ACCOUNTING_FIELDS),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in ACCOUNTING_FIELDS),
     sqlite_with_rowid=False,
 )
 

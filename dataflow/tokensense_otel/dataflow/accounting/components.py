@@ -46,6 +46,8 @@ class Components:
             self._unite(span_id, around)
         if call.response_id:
             self._unite(span_id, ("response", call.response_id))
+        if facts.kind is Kind.EVENT:
+            self._unite(span_id, ("events", parent_id))
         self._link_usage(facts, parent_id)
         parent = self._spans.get(parent_id)
         if parent is not None and parent.kind is Kind.WRAPPER:

@@ -28,9 +28,18 @@ class AccountingConfig(Config):
     """Seconds for which calls that do have such a second report are remembered, to correct them exactly."""
     max_identities: int = Field(default=10_000, ge=1)
     """Calls that are remembered for that; the oldest are forgotten first and counted as they stand."""
+    meter_horizon_s: float = Field(default=86_400.0, ge=3_600)
+    """Seconds for which metrics can be late or silent; a total over a longer time is a starting point, not usage."""
+    meter_intervals: int = Field(default=60, ge=2)
+    """Export intervals of a metered source that can still be corrected when spans of the same calls come."""
+    max_meter_series: int = Field(default=1_000, ge=1)
+    """Time series about calls that are kept; further ones are refused, and that is reported."""
 
     def without_limits(self) -> "AccountingConfig":
         """The same for a recording: it is finite and fits in memory, and nothing of it may depend on order."""
         many = 1 << 62
-        limits = ("max_open_spans", "max_trace_spans", "max_resend_ids", "max_identities")
+        limits = (
+            *("max_open_spans", "max_trace_spans", "max_resend_ids", "max_identities"),
+            *("meter_intervals", "max_meter_series"),
+        )
         return self.model_copy(update=dict.fromkeys(limits, many))

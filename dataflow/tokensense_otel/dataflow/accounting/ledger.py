@@ -17,11 +17,12 @@ from tokensense_otel.dataflow.accounting.open_trace import OpenTrace, RestingTra
 from tokensense_otel.dataflow.accounting.recent import RecentIds, RecentState, recent_key
 from tokensense_otel.dataflow.accounting.sameness import order
 from tokensense_otel.dataflow.accounting.trace import settle
-from tokensense_otel.dataflow.facts import SpanFacts
+from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
 VERSION = 1
 _SECOND = 1_000_000_000
 _HAD_CALLS = b"calls"
+_CALL = b"call"
 
 Price = Callable[[Call], Cost]
 TraceKey = tuple[str, bytes]
@@ -128,9 +129,10 @@ class Ledger:
         before = held.outcome()
         was_genai = held.has_genai
         fresh: list[SpanFacts] = []
-        resent = 0
+        resent = records = 0
         changed: set[bytes] = set()
         for facts in spans:
+            records += facts.is_record
             if held.reports(facts) or (was_open and facts.span_id not in held.spans and self._was_closed(facts)):
                 resent += 1
                 continue
@@ -155,18 +157,26 @@ class Ledger:
         changes.account(
             tenant,
             Accounting(
-                spans=len(spans),
+                spans=len(spans) - records,
                 calls=after.calls - before.calls,
                 duplicates=after.duplicates - before.duplicates + resent,
                 wrappers=after.wrappers - before.wrappers,
                 not_genai=after.not_genai - before.not_genai,
+                records=records,
             ),
         )
         if len(held.spans) > self._config.max_trace_spans:
             self._close(key, now_ns)
 
     def _was_closed(self, facts: SpanFacts) -> bool:
-        return recent_key(facts.trace_id + facts.tenant.encode(), facts.span_id) in self._recent
+        """Whether it was accounted before its trace was closed, or the call of which it tells again."""
+        marker = facts.trace_id + facts.tenant.encode()
+        if (
+            recent_key(marker, facts.span_id) in self._recent
+            or recent_key(marker, facts.span_id, _CALL) in self._recent
+        ):
+            return True
+        return facts.kind is Kind.EVENT and recent_key(marker, facts.parent_id, _CALL) in self._recent
 
     def _settle(self, held: OpenTrace, span_ids: set[bytes], changes: Changes) -> None:
         """Post the difference between what these spans came to before and what they come to now."""
@@ -203,8 +213,12 @@ class Ledger:
         self._recent.add(recent_key(marker), now_ns)
         if held.posted or held.trace.had_calls:
             self._recent.add(recent_key(marker, _HAD_CALLS), now_ns)
-        for span_id in held.spans:
-            self._recent.add(recent_key(marker, span_id), now_ns)
+        for span_id, facts in held.spans.items():
+            told = (span_id, _CALL) if facts.kind is Kind.CALL else (span_id,)
+            self._recent.add(recent_key(marker, *told), now_ns)
+            if facts.kind is Kind.EVENT and span_id in held.posted and facts.parent_id not in held.spans:
+                # The span of this call may still come; then it is the second report.
+                self._recent.add(recent_key(marker, facts.parent_id, _CALL), now_ns)
 
 
 def _priced_facts(call: Call) -> tuple[object, ...]:

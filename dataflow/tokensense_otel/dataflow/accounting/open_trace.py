@@ -118,7 +118,7 @@ class OpenTrace:
     def outcome(self) -> Accounting:
         """What the spans became."""
         kinds = self.kinds
-        reports = kinds[Kind.CALL] + kinds[Kind.CANDIDATE] + kinds[Kind.DETAIL]
+        reports = kinds[Kind.CALL] + kinds[Kind.CANDIDATE] + kinds[Kind.DETAIL] + kinds[Kind.EVENT]
         stand_ins = len(self.stand_ins)
         return Accounting(
             calls=len(self.settled),
@@ -177,6 +177,6 @@ def _one_of(variants: list[SpanFacts]) -> SpanFacts:
 
 
 def _rank(facts: SpanFacts) -> tuple[int, object, bytes]:
-    preferred = (Kind.CALL, Kind.CANDIDATE, Kind.WRAPPER, Kind.DETAIL, Kind.TOOL, Kind.OTHER)
+    preferred = (Kind.CALL, Kind.CANDIDATE, Kind.WRAPPER, Kind.DETAIL, Kind.EVENT, Kind.TOOL, Kind.OTHER)
     # Of two reports with the same call only their whole content can tell in which order to take them.
     return preferred.index(facts.kind), witness(facts.call) if facts.call else (), _encoder.encode(facts)

@@ -7,8 +7,8 @@ the models have to agree, and one instrumentation reports a call twice only in s
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from tokensense_otel.core.call import Call
-from tokensense_otel.dataflow.normalise.dialects import is_native
+from tokensense_otel.core.call import Call, Source
+from tokensense_otel.dataflow.normalise.dialects import is_native, records_first
 from tokensense_otel.dataflow.normalise.usage import reported
 
 SLACK_NS: Final = 2_000_000_000
@@ -31,11 +31,15 @@ def models_agree(one: Call, two: Call) -> bool:
     """Whether both may be about one model: `gpt-4o` and `gpt-4o-2024-08-06` may, and so may an unnamed one."""
     if one.request_model == two.request_model != "":
         return True
-    names = {one.request_model, one.response_model} - {""}
-    others = {two.request_model, two.response_model} - {""}
-    if not names or not others:
+    return names_agree((one.request_model, one.response_model), (two.request_model, two.response_model))
+
+
+def names_agree(names: tuple[str, str], others: tuple[str, str]) -> bool:
+    """Whether two pairs of a requested and an answering model may be about one call; an unnamed model agrees."""
+    some, more = [name for name in names if name], [other for other in others if other]
+    if not some or not more:
         return True
-    return any(name.startswith(other) or other.startswith(name) for name in names for other in others)
+    return any(name.startswith(other) or other.startswith(name) for name in some for other in more)
 
 
 def same_family(one: Call, two: Call) -> bool:
@@ -51,9 +55,14 @@ def _mostly_together(one: Call, two: Call) -> bool:
     return overlap_ns(one, two) >= _OVERLAP * longest
 
 
+def _same_reporter(one: Call, two: Call) -> bool:
+    """Whether one instrumentation made both reports, both as spans or both as log records."""
+    return one.scope == two.scope and one.source is two.source
+
+
 def same_response(one: Call, two: Call) -> bool:
     """Two reports with one response id: is it one call?"""
-    if one.scope == two.scope:
+    if _same_reporter(one, two):
         return _mostly_together(one, two) and one.tokens == two.tokens and models_agree(one, two)
     return overlap_ns(one, two) >= -SLACK_NS and models_agree(one, two)
 
@@ -64,13 +73,13 @@ def same_twin(one: Call, two: Call) -> bool:
     Their token counts have to be equal, or both failed and neither counts anything.
     """
     return (
-        one.scope != two.scope
+        not _same_reporter(one, two)
         and not (one.response_id and two.response_id and one.response_id != two.response_id)
         and (one.tokens.known or (one.failed and two.failed))
         and (one.tokens.input, one.tokens.output) == (two.tokens.input, two.tokens.output)
         and same_family(one, two)
         and models_agree(one, two)
-        and (_mostly_together(one, two) or _side_by_side(one, two))
+        and (_mostly_together(one, two) or _side_by_side(one, two) or _written_of(one, two))
     )
 
 
@@ -79,6 +88,11 @@ def _side_by_side(one: Call, two: Call) -> bool:
     apart = max(abs(one.start_ns - two.start_ns), abs(one.end_ns - two.end_ns))
     gap = TWIN_GAP_NS if one.streaming or two.streaming else 0
     return apart <= TWIN_SLACK_NS and overlap_ns(one, two) > -gap
+
+
+def _written_of(one: Call, two: Call) -> bool:
+    """Whether one is a log record from the time of the other: a record may tell of the end of a call only."""
+    return Source.RECORD in (one.source, two.source) and overlap_ns(one, two) >= -SLACK_NS
 
 
 def order(call: Call) -> tuple[int, int, bytes, bytes]:
@@ -111,6 +125,11 @@ def clusters(calls: Iterable[Call], same: Same) -> list[list[Call]]:
     return groups
 
 
-def witness(call: Call) -> tuple[bool, bool, int, tuple[int, int, bytes, bytes]]:
-    """The best witness sorts first: with usage, the provider's own SDK, the richer report, the earlier, the smaller."""
-    return (not call.tokens.known, not is_native(call.dialect), -reported(call.tokens), order(call))
+def witness(call: Call) -> tuple[bool, bool, bool, int, tuple[int, int, bytes, bytes]]:
+    """The best witness sorts first.
+
+    With usage; a span rather than a log record, but for dialects that say otherwise; the provider's own SDK; the
+    richer report; the earlier; the smaller.
+    """
+    second = (call.source is Source.RECORD) is not records_first(call.dialect)
+    return (not call.tokens.known, second, not is_native(call.dialect), -reported(call.tokens), order(call))

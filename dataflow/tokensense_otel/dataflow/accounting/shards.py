@@ -25,6 +25,11 @@ def twin_shard(call: Call, shards: int) -> str:
     return _name(twin_key(call).encode(), shards)
 
 
+def meter_shard(tenant: str, service: str, shards: int) -> str:
+    """The shard of `MeteredCalls`, a fixed-width name, of what a service sends."""
+    return _name(f"{tenant}\x1f{service}".encode(), shards)
+
+
 def may_have_twin(call: Call) -> bool:
     """Whether another trace may hold a second report of the call that no response id gives away.
 

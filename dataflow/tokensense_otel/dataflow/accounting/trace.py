@@ -12,6 +12,7 @@ import msgspec
 from tokensense_otel.core.call import DEFAULT_PROJECT, Call, Dimensions
 from tokensense_otel.dataflow.accounting.components import ancestors
 from tokensense_otel.dataflow.accounting.merge import complete, over
+from tokensense_otel.dataflow.accounting.records import lone_events, tells_of_call
 from tokensense_otel.dataflow.accounting.sameness import (
     clusters,
     same_family,
@@ -71,6 +72,8 @@ class _Trial:
         for facts in self._spans.values():
             kinds[facts.kind].append(facts)
         self._calls = {facts.span_id: facts.call for facts in kinds[Kind.CALL] if facts.call is not None}
+        if kinds[Kind.EVENT]:
+            self._admit_events(kinds[Kind.EVENT])
         for span_id in self._calls:
             self._mark_above(span_id)
         if kinds[Kind.CANDIDATE]:
@@ -81,8 +84,9 @@ class _Trial:
         elif kinds[Kind.WRAPPER]:
             self._say_all(kinds[Kind.WRAPPER], Reason.WRAPPER_AFTER_CALLS)
         winners = self._join(counted)
-        for facts in sorted(kinds[Kind.DETAIL], key=lambda one: one.span_id):
-            self._add_detail(facts)
+        for facts in sorted(kinds[Kind.DETAIL] + kinds[Kind.EVENT], key=lambda one: one.span_id):
+            if facts.span_id not in self._calls:
+                self._add_detail(facts)
         self._say_rest(kinds, winners)
         return {winner: self._finish(winner) for winner in winners}
 
@@ -181,6 +185,15 @@ class _Trial:
                 self._say(facts.span_id, Reason.USAGE_OVER_CALLS)
             else:
                 self._say(facts.span_id, Reason.USAGE_OVER_USAGE)
+
+    def _admit_events(self, events: list[SpanFacts]) -> None:
+        for best, *others in lone_events(events, self._spans):
+            self._calls[best.span_id] = best
+            self._say(best.span_id, Reason.EVENT_ALONE)
+            for other in others:
+                self._heir[other.span_id] = best.span_id
+                self._told.setdefault(best.span_id, []).append(other)
+                self._say(other.span_id, Reason.EVENT, best.span_id)
 
     def _innermost(self) -> set[bytes]:
         """Of calls within calls the inner ones count, and the outer ones tell more about them."""
@@ -325,16 +338,20 @@ class _Trial:
     # What is known of a call
 
     def _add_detail(self, facts: SpanFacts) -> None:
-        above = self._call_above(facts.span_id)
+        if facts.span_id in self._heir:
+            return
+        is_event = facts.kind is Kind.EVENT
+        tells = not is_event or tells_of_call(facts, self._spans)
+        above = self._call_above(facts.span_id) if tells else b""
         seen: set[bytes] = set()
         while above in self._heir and above not in seen:
             seen.add(above)
             above = self._heir[above]
         if above and facts.call is not None:
             self._told.setdefault(above, []).append(facts.call)
-            self._say(facts.span_id, Reason.DETAIL, above)
+            self._say(facts.span_id, Reason.EVENT if is_event else Reason.DETAIL, above)
         else:
-            self._say(facts.span_id, Reason.DETAIL_OF_NOTHING)
+            self._say(facts.span_id, Reason.EVENT_OF_NOTHING if is_event else Reason.DETAIL_OF_NOTHING)
 
     def _finish(self, span_id: bytes) -> Call:
         """The call with everything that other reports, ancestors and resources say of it."""

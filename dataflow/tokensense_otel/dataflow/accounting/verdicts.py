@@ -16,6 +16,7 @@ class Reason(StrEnum):
     ATTEMPTS_FAILED = "attempts_failed"
     LONE_USAGE = "lone_usage"
     STAND_IN = "stand_in"
+    EVENT_ALONE = "event_alone"
     CALLS_WITHIN = "calls_within"
     SAME_RESPONSE = "same_response"
     SAME_USAGE = "same_usage"
@@ -23,6 +24,8 @@ class Reason(StrEnum):
     USAGE_ELSEWHERE = "usage_elsewhere"
     DETAIL = "detail"
     DETAIL_OF_NOTHING = "detail_of_nothing"
+    EVENT = "event"
+    EVENT_OF_NOTHING = "event_of_nothing"
     USAGE_WITHOUT_MODEL = "usage_without_model"
     USAGE_OVER_CALLS = "usage_over_calls"
     USAGE_WITHIN_CALL = "usage_within_call"
@@ -36,13 +39,16 @@ class Reason(StrEnum):
     NOT_GENAI = "not_genai"
 
 
-COUNTED: Final = frozenset({Reason.CALL, Reason.ATTEMPTS_FAILED, Reason.LONE_USAGE, Reason.STAND_IN})
+COUNTED: Final = frozenset(
+    {Reason.CALL, Reason.ATTEMPTS_FAILED, Reason.LONE_USAGE, Reason.STAND_IN, Reason.EVENT_ALONE}
+)
 
 TEXT: Final[dict[Reason, str]] = {
     Reason.CALL: "it is a request to a model, and no better report of it is known",
     Reason.ATTEMPTS_FAILED: "every call within it failed; what succeeded in the end was reported by this span only",
     Reason.LONE_USAGE: "it names a model and its usage, and no call is around or within it",
     Reason.STAND_IN: "no call was reported within it, so its own usage stands in",
+    Reason.EVENT_ALONE: "it is a log record of a call of which no span came",
     Reason.CALLS_WITHIN: "the calls within it count; this span tells of them again",
     Reason.SAME_RESPONSE: "it has the same response id, model and time as a better report of the same call",
     Reason.SAME_USAGE: "it has the same parent, usage, model and time as a better report of the same call",
@@ -50,6 +56,8 @@ TEXT: Final[dict[Reason, str]] = {
     Reason.USAGE_ELSEWHERE: "a better report with the same service, usage, model and time is elsewhere",
     Reason.DETAIL: "it is a second span about a call, to which it adds what it knows",
     Reason.DETAIL_OF_NOTHING: "it is a second span about a call that was not reported",
+    Reason.EVENT: "it is a log record about a call, to which it adds what it knows",
+    Reason.EVENT_OF_NOTHING: "it is a log record about a span that is no call, and reports no usage",
     Reason.USAGE_WITHOUT_MODEL: "it reports usage, but neither an operation nor a model",
     Reason.USAGE_OVER_CALLS: "it reports the usage of the calls within it, which count themselves",
     Reason.USAGE_WITHIN_CALL: "it reports usage within a call, which counts itself",

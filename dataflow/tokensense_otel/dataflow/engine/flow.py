@@ -1,6 +1,7 @@
 """The Bytewax wiring, and nothing else.
 
-    log ─ normalise ─ ledger ─ settle ─ twins ─ pair ─ identity ─ identify ─ rules ─ find ─ store
+    log ─ normalise ─┬ ledger ─ settle ─ twins ─ pair ─ identity ─ identify ─┬ rules ─ find ─ store
+                     └ metered ─ measure ────────────────────────────────────┘
 
 Each stage's output is routed by the first letter of its keys: to the next stage, past it, to the rules or to the
 store. Step names are part of what is on disk: a renamed step starts from nothing.
@@ -38,11 +39,13 @@ def build_flow(
     decoded = op.flat_map_batch("normalise", entries, normalise)
     ledger = op.stateful_batch("ledger", _for("t", decoded), builder(stages.ledger, clock))
     settled = op.flat_map_batch("settle", ledger, _values(stages.after_ledger))
+    metered = op.stateful_batch("metered", _for("m", decoded), builder(stages.metered, clock))
+    measured = op.flat_map_batch("measure", metered, _values(stages.after_identity))
     twins = op.stateful_batch("twins", _for("w", settled), builder(stages.twins, clock))
     paired = op.flat_map_batch("pair", twins, _values(stages.after_twins))
     identity = op.stateful_batch("identity", _for("i", settled, paired), builder(stages.identity, clock))
     identified = op.flat_map_batch("identify", identity, _values(stages.after_identity))
-    routed = (decoded, settled, paired, identified)
+    routed = (decoded, settled, measured, paired, identified)
     rules = op.stateful_batch("rules", _for("r", *routed), builder(stages.rules, clock))
     found = op.flat_map_batch("find", rules, _for_store)
     op.output("store", op.merge("kept", _for("s", *routed), found), sink)

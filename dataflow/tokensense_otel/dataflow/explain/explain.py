@@ -134,6 +134,7 @@ _KINDS = {
     Kind.WRAPPER: "agent, chain or workflow",
     Kind.TOOL: "tool or other step",
     Kind.DETAIL: "detail of a call",
+    Kind.EVENT: "log record of a call",
 }
 
 

@@ -65,6 +65,10 @@ class Dialect:
     """Its `gen_ai.server.time_to_first_token` is in milliseconds, not seconds."""
     more: dict[str, str] = field(default_factory=dict)
     """Attribute keys that mean a canonical field in this dialect only."""
+    identity: str = ""
+    """The attribute by which every signal names a call, where that is not the response id that some of them have."""
+    records_first: bool = False
+    """Its log records are complete, its spans are not: of two reports of one call the record counts."""
     details: str = ""
     """The reader in `details` for what hides in its JSON or `repr` strings."""
 
@@ -166,9 +170,10 @@ DIALECTS: Final = (
         "claude-code",
         ("com.anthropic.claude_code*",),
         exclusive=ANY,
+        identity="request_id",
+        records_first=True,
         more={
             "model": "request_model",
-            "request_id": "response_id",
             "input_tokens": "input",
             "output_tokens": "output",
             "cache_read_tokens": "cache_read",
@@ -177,7 +182,19 @@ DIALECTS: Final = (
             "stop_reason": "finish",
         },
     ),
-    Dialect("codex-cli", ("codex*",), more={"model": "request_model"}),
+    Dialect(
+        "codex-cli",
+        ("codex*",),
+        records_first=True,
+        more={
+            "model": "request_model",
+            "input_token_count": "input",
+            "output_token_count": "output",
+            "cached_token_count": "cache_read",
+            "cache_write_token_count": "cache_write",
+            "reasoning_token_count": "reasoning",
+        },
+    ),
     Dialect("openclaw", ("openclaw*",), inclusive=False),
     Dialect("copilot", ("copilot-chat", "github.copilot*"), inclusive=False, cumulative=True),
     Dialect(
@@ -252,6 +269,12 @@ def overcounts_stream(name: str, provider: str) -> bool:
     """Whether the dialect of that name says too much output for the provider's streams."""
     dialect = _BY_NAME.get(name)
     return dialect is not None and provider in dialect.overcounts
+
+
+def records_first(name: str) -> bool:
+    """Whether the log records of the dialect of that name are better witnesses than spans."""
+    dialect = _BY_NAME.get(name)
+    return dialect is not None and dialect.records_first
 
 
 def is_native(name: str) -> bool:

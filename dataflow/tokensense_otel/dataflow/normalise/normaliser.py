@@ -6,6 +6,7 @@ Pure, but for caches. Text on a span leaves no trace in the facts, only salted h
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -29,8 +30,8 @@ _MAX_CACHED: Final = 1_024
 _MAX_SCOPE: Final = 128
 
 
-class _Sender(NamedTuple):
-    """What a resource, and the key that it came with, say of all its spans."""
+class Sender(NamedTuple):
+    """What a resource, and the key that it came with, say of everything that it sends."""
 
     tenant: str
     project: str
@@ -38,6 +39,8 @@ class _Sender(NamedTuple):
     dimensions: Dimensions
     named: tuple[str, ...]
     received_ns: int
+    faults: Problems
+    """What had to be corrected on the resource."""
 
 
 class Normaliser:
@@ -45,7 +48,7 @@ class Normaliser:
 
     def __init__(self, config: NormaliseConfig, salt: bytes) -> None:
         self._attribution = Attribution(config.attribution)
-        self._reader = CallReader(config, salt)
+        self.reader = CallReader(config, salt)
         self._scopes: dict[str, Dialect | None] = {}
         self._resources: dict[bytes, tuple[Dimensions, tuple[str, ...], str, Problems]] = {}
         self._origins: dict[tuple[object, ...], Origin] = {}
@@ -69,25 +72,30 @@ class Normaliser:
         rejected = 0
         if tallies is None:
             tallies = Tallies()
-        if received_ns < EARLIEST_NS:
-            received_ns = 0  # a machine whose clock was not set yet does not know when it received anything
         for group in request.resource_spans:
-            resource, named, resource_project, faults = self._resource(group.resource)
-            sender = _Sender(tenant, project or resource_project, bool(project), resource, named, received_ns)
-            if faults:
-                tally_problems(tallies, faults, tenant, resource.service)
+            sender = self.sender(group.resource, tenant, project, received_ns)
+            service = sender.dimensions.service
+            if sender.faults:
+                tally_problems(tallies, sender.faults, tenant, service)
             for scoped in group.scope_spans:
                 scope = scoped.scope.name
-                dialect = self._dialect(scope)
+                dialect = self.dialect(scope)
                 for span in scoped.spans:
                     problems: Problems = []
-                    if _usable(span, received_ns, problems):
+                    if _usable(span, sender.received_ns, problems):
                         facts.append(self._facts(span, scope, dialect, sender, problems))
                     else:
                         rejected += 1
                     if problems:
-                        tally_problems(tallies, problems, tenant, resource.service)
+                        tally_problems(tallies, problems, tenant, service)
         return facts, rejected
+
+    def sender(self, resource: Resource, tenant: str, project: str, received_ns: int) -> Sender:
+        """Whose a resource is. `project` is that of its key, `received_ns` when it was received (0: nobody knows)."""
+        dimensions, named, resource_project, faults = self._resource(resource)
+        if received_ns < EARLIEST_NS:
+            received_ns = 0  # a machine whose clock was not set yet does not know when it received anything
+        return Sender(tenant, project or resource_project, bool(project), dimensions, named, received_ns, faults)
 
     def _resource(self, resource: Resource) -> tuple[Dimensions, tuple[str, ...], str, Problems]:
         """Dimensions and project of a resource; the same few of them come with every request."""
@@ -103,7 +111,8 @@ class Normaliser:
             found = self._resources[key] = dimensions, named, to_text(attributes.get(PROJECT)), problems
             return found
 
-    def _dialect(self, scope: str) -> Dialect | None:
+    def dialect(self, scope: str) -> Dialect | None:
+        """The dialect of an instrumentation scope, `None` where that tells nothing."""
         try:
             return self._scopes[scope]
         except KeyError:
@@ -112,13 +121,12 @@ class Normaliser:
             found = self._scopes[scope] = dialect_of_scope(scope)
             return found
 
-    def _facts(self, span: Span, scope: str, dialect: Dialect | None, sender: _Sender, problems: Problems) -> SpanFacts:
+    def _facts(self, span: Span, scope: str, dialect: Dialect | None, sender: Sender, problems: Problems) -> SpanFacts:
         attributes = attributes_of(span.attributes, problems)
         known_scope = dialect is not None
         if dialect is None:
             dialect = dialect_of_markers(attributes)
         kind, operation = classify(dialect, known_scope, span.name, attributes)
-        own, named = self._attribution.read_named(attributes) if attributes else (NOBODY, ())
         call: Call | None = None
         if (
             kind is Kind.CALL
@@ -126,7 +134,7 @@ class Normaliser:
             or kind is Kind.DETAIL
             or _stands_in(kind, dialect, span, attributes)
         ):
-            call = self._reader.read(
+            call = self.reader.read(
                 span,
                 attributes,
                 dialect,
@@ -140,6 +148,28 @@ class Normaliser:
             if kind is Kind.WRAPPER and not call.tokens.known:
                 call = None
         sign = told_by(dialect, known_scope, span.name, attributes) if kind is not Kind.OTHER else ""
+        return self.facts(span, kind, attributes, call, scope, dialect.name, sign, sender, problems)
+
+    def owner(self, attributes: Mapping[str, Any], sender: Sender) -> tuple[Dimensions, str]:
+        """Whose something with these attributes is, and its project (empty where nothing names one)."""
+        own, other = map(msgspec.structs.astuple, (self._attribution.read(attributes), sender.dimensions))
+        where = Dimensions(*(mine or its for mine, its in zip(own, other, strict=True)))
+        return where, sender.project if sender.project_is_final else to_text(attributes.get(PROJECT)) or sender.project
+
+    def facts(
+        self,
+        span: Span,
+        kind: Kind,
+        attributes: Mapping[str, Any],
+        call: Call | None,
+        scope: str,
+        dialect: str,
+        sign: str,
+        sender: Sender,
+        problems: Problems,
+    ) -> SpanFacts:
+        """The facts of a span whose kind and call were told, with whom its attributes and its sender name."""
+        own, named = self._attribution.read_named(attributes) if attributes else (NOBODY, ())
         return SpanFacts(
             sender.tenant,
             span.trace_id,
@@ -151,7 +181,7 @@ class Normaliser:
             "" if sender.project_is_final else to_text(attributes.get(PROJECT)),
             call,
             sender.project,
-            self._origin(scope, dialect.name, sign, named, sender.named, tuple(problems)),
+            self._origin(scope, dialect, sign, named, sender.named, tuple(problems)),
         )
 
     def _origin(self, *parts: Any) -> Origin:

@@ -53,6 +53,8 @@ class CallReader:
         """
         notes: list[str] = []
         found = gather(attributes, dialect.more)
+        if dialect.identity and attributes.get(dialect.identity):
+            found["response_id"] = attributes[dialect.identity]
         details: Details | None = None
         if dialect.details:
             details = READERS[dialect.details](attributes, self._config.max_json_bytes)

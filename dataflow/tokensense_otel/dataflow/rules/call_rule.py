@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from tokensense_otel.core.call import UNATTRIBUTED, Call, Cost, CostKind
+from tokensense_otel.core.call import UNATTRIBUTED, Call, Cost, CostKind, Source
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.rule import HOUR_NS, Rule, RuleConfig, WindowConfig
@@ -44,6 +44,8 @@ class CallRule(Rule[ConfigT, CallSeries]):
 
     fields: tuple[str, ...]
     """Names of what is counted in the window; the first one counts the calls that matter."""
+    takes_sums = False
+    """Whether it can judge calls of which only metrics tell, many at once: most rules have to see each call."""
 
     @abstractmethod
     def observe(self, call: Call, config: ConfigT, catalogue: Catalogue, /) -> Fact | None:
@@ -55,13 +57,14 @@ class CallRule(Rule[ConfigT, CallSeries]):
 
     def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
         """Put a call on its key, or take it off. `False` where it is older than the window."""
-        money = _money(call.cost, fact.alternative) if fact.matters else NO_MONEY
+        money = _money(call, fact.alternative) if fact.matters else NO_MONEY
         series.month.add(time_ns, money, sign)
         if not series.window.add(time_ns, fact.counts + money, sign):
             return False
         if not fact.matters:
             return True
-        series.sample(time_ns, call.trace_id, sign)
+        if call.source is not Source.METER:
+            series.sample(time_ns, call.trace_id, sign)
         if sign > 0:
             series.provider = call.provider
             for price in (call.cost.price_id, fact.alternative.price_id if fact.alternative else ""):
@@ -111,13 +114,14 @@ class WindowRule(CallRule[WindowT]):
         return config.window_hours
 
 
-def _money(cost: Cost, alternative: Cost | None) -> tuple[int, int, int, int]:
+def _money(call: Call, alternative: Cost | None) -> tuple[int, int, int, int]:
     """Priced, spent, compared, saved: an estimate counts at its low end, its alternative at its high end."""
+    cost = call.cost
     if cost.kind is CostKind.UNKNOWN:
         return NO_MONEY
     if alternative is None or alternative.kind is CostKind.UNKNOWN:
-        return 1, cost.low, 0, 0
-    return 1, cost.low, 1, max(0, cost.low - alternative.high)
+        return call.count, cost.low, 0, 0
+    return call.count, cost.low, call.count, max(0, cost.low - alternative.high)
 
 
 def team_of(call: Call) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tokensense_otel.core.call import Posting
+from tokensense_otel.core.call import Posting, Source
 from tokensense_otel.core.insight import Insight
 from tokensense_otel.dataflow.facts import MemorySample
 from tokensense_otel.dataflow.pricing import Catalogue
@@ -131,7 +131,10 @@ class RuleShard:
         in_force = self._in_force.get(call.project)
         if in_force is None:
             in_force = self._rules_of(call.project)
+        summed = call.source is Source.METER
         for table, rule, config in in_force:
+            if summed and not rule.takes_sums:
+                continue
             fact = rule.observe(call, config, self._catalogue)
             if fact is None:
                 continue

@@ -38,6 +38,7 @@ class Spike(CallRule[SpikeConfig]):
     description = "A team makes far more calls on the current UTC day than on average on the days before."
     scope = ("team",)
     fields = ("calls",)
+    takes_sums = True
     thresholds = ("multiplier", "baseline_days", "min_history_days", "min_calls")
     config_type = SpikeConfig
 
@@ -45,7 +46,7 @@ class Spike(CallRule[SpikeConfig]):
         return CallSeries(Rolling(MEMORY_DAYS * DAY_NS, MEMORY_DAYS, len(self.fields) + MONEY))
 
     def observe(self, call: Call, _config: SpikeConfig, _catalogue: Catalogue, /) -> Fact | None:
-        return Fact((team_of(call),), (1,))
+        return Fact((team_of(call),), (call.count,))
 
     def judge(self, series: CallSeries, config: SpikeConfig, /) -> int | None:
         window = series.window

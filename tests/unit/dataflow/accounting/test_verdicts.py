@@ -43,6 +43,13 @@ CASES: list[tuple[Reason, list[SpanFacts], list[int]]] = [
     (Reason.SAME_USAGE, [facts_of_span(1), facts_of_span(2, tokens=Tokens(100, 10, 0))], [2]),
     (Reason.DETAIL, [facts_of_span(1, Kind.DETAIL, parent=2), facts_of_span(2)], [2]),
     (Reason.DETAIL_OF_NOTHING, [facts_of_span(1, Kind.DETAIL)], []),
+    (Reason.EVENT_ALONE, [facts_of_span(1, Kind.EVENT, parent=2, tokens=USAGE)], []),
+    (Reason.EVENT, [facts_of_span(1, Kind.EVENT, parent=2, tokens=USAGE), facts_of_span(2)], [2]),
+    (
+        Reason.EVENT_OF_NOTHING,
+        [facts_of_span(1, Kind.EVENT, parent=2, tokens=Tokens()), facts_of_span(2, Kind.WRAPPER)],
+        [],
+    ),
     (Reason.USAGE_WITHOUT_MODEL, [facts_of_span(1, Kind.CANDIDATE, request_model="")], []),
     (Reason.USAGE_OVER_CALLS, [facts_of_span(1, Kind.CANDIDATE), facts_of_span(2, parent=1)], []),
     (Reason.USAGE_WITHIN_CALL, [facts_of_span(1, Kind.CANDIDATE, parent=2), facts_of_span(2)], [2]),

@@ -134,7 +134,8 @@ def test_accounting_is_what_stands_behind_the_sums(engine: Engine) -> None:
     )
     document = every.json()
     assert document["accounting"] == {
-        "spans": 3, "calls": 3, "duplicates": 0, "wrappers": 0, "not_genai": 0, "rejected": 0,
+        "spans": 3, "calls": 3, "duplicates": 0, "wrappers": 0, "not_genai": 0, "rejected": 0, "records": 0,
+        "metered": 0,
     }  # fmt: skip
     assert document["corrections"] == [
         {
