@@ -167,8 +167,9 @@ class Accounting(msgspec.Struct):
         spans + records + metered = calls + duplicates + wrappers + not_genai + rejected
 
     `wrappers` are GenAI spans that are no model call of their own (agents, chains, tools, retrievals); `duplicates`
-    are second reports of a call or of a span that was already counted. `records` are log records that tell of a call,
-    `metered` calls that nothing but metrics told of; both are zero where only spans are sent.
+    are spans that tell again of a call or of a span that was already counted. `records` are calls that a log record
+    told of and no span, or none as well; `metered` those that nothing but metrics told of. Records and metrics about
+    calls that are counted already add nothing here.
     """
 
     spans: int = 0

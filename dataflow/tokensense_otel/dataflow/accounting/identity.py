@@ -12,7 +12,7 @@ from typing import Self
 
 import msgspec
 
-from tokensense_otel.core.call import Call, Posting
+from tokensense_otel.core.call import Call, Posting, Source
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.changes import Changes
 from tokensense_otel.dataflow.accounting.config import AccountingConfig
@@ -117,7 +117,7 @@ class _Joiner(ABC):
 
     def _post(self, key: str, postings: list[Posting], now_ns: int, changes: Changes) -> None:
         entry = self._lone.pop(key, None) or self._joined.pop(key, None) or _Entry(key, now_ns, [], [])
-        balance = 0
+        balance = [0, 0]
         for posting in postings:
             report = _encoder.encode(posting.call)
             if posting.sign > 0:
@@ -128,14 +128,17 @@ class _Joiner(ABC):
                 # What was forgotten stands on the books as it came, so its reversal passes as it comes.
                 changes.postings.append(posting)
                 continue
-            balance += posting.sign
+            balance[posting.call.source is Source.RECORD] += posting.sign
         entry.last_ns = max(entry.last_ns, now_ns)
         self._settle(entry, balance, postings[0].call.tenant, changes)
         if entry.reports:
             (self._joined if len(entry.reports) > len(entry.posted) else self._lone)[key] = entry
 
-    def _settle(self, entry: _Entry, balance: int, tenant: str, changes: Changes) -> None:
-        """Post the difference between what the reports came to before and what they come to now."""
+    def _settle(self, entry: _Entry, balance: list[int], tenant: str, changes: Changes) -> None:
+        """Post the difference between what the reports came to before and what they come to now.
+
+        `balance` is how many more reports there are, spans first and log records second.
+        """
         before = entry.posted
         if len(entry.reports) > 1:
             groups = clusters([_call_decoder.decode(report) for report in entry.reports], self.same)
@@ -149,11 +152,15 @@ class _Joiner(ABC):
                 gone.remove(call)
             else:
                 come.append(call)
-        changes.postings += [Posting(-1, _call_decoder.decode(call)) for call in gone]
-        changes.postings += [Posting(1, _call_decoder.decode(call)) for call in come]
+        postings = [Posting(-1, _call_decoder.decode(call)) for call in gone]
+        postings += [Posting(1, _call_decoder.decode(call)) for call in come]
+        changes.postings += postings
         # The stage before counted every report as a call; where it is a second one, that is put right here.
-        extra = len(entry.posted) - len(before) - balance
-        changes.account(tenant, Accounting(calls=extra, duplicates=-extra))
+        extra = [-each for each in balance]
+        for posting in postings:
+            extra[posting.call.source is Source.RECORD] += posting.sign
+        spans, records = extra
+        changes.account(tenant, Accounting(calls=spans + records, duplicates=-spans, records=records))
         if len(entry.reports) > _MAX_REPORTS:
             _let_go(entry, groups)
 

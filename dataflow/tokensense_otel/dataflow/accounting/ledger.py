@@ -129,19 +129,19 @@ class Ledger:
         before = held.outcome()
         was_genai = held.has_genai
         fresh: list[SpanFacts] = []
-        resent = records = 0
+        resent = come = 0
         changed: set[bytes] = set()
         for facts in spans:
-            records += facts.is_record
+            come += not facts.is_record
             if held.reports(facts) or (was_open and facts.span_id not in held.spans and self._was_closed(facts)):
-                resent += 1
+                resent += not facts.is_record
                 continue
             changed.add(facts.span_id)
             fresh.append(facts)
             if held.admit(facts):
                 self._spans += 1
             else:
-                resent += 1
+                resent += not facts.is_record
         if held.spans:
             held.last_ns = now_ns
             held.resting = None
@@ -157,12 +157,12 @@ class Ledger:
         changes.account(
             tenant,
             Accounting(
-                spans=len(spans) - records,
+                spans=come,
                 calls=after.calls - before.calls,
                 duplicates=after.duplicates - before.duplicates + resent,
                 wrappers=after.wrappers - before.wrappers,
                 not_genai=after.not_genai - before.not_genai,
-                records=records,
+                records=after.records - before.records,
             ),
         )
         if len(held.spans) > self._config.max_trace_spans:

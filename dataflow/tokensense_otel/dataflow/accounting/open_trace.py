@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tokensense_otel.core.call import UNKNOWN_COST, Call
+from tokensense_otel.core.call import UNKNOWN_COST, Call, Source
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.components import Components
 from tokensense_otel.dataflow.accounting.merge import complete, over
@@ -50,6 +50,7 @@ class OpenTrace:
         "kinds",
         "last_ns",
         "posted",
+        "records",
         "resting",
         "settled",
         "spans",
@@ -68,6 +69,8 @@ class OpenTrace:
         """None while there is but one span, as in most traces there is."""
         self.kinds = [0] * len(Kind)
         """How many spans there are of each kind."""
+        self.records = 0
+        """How many of them are log records."""
         self.posted: dict[bytes, Call] = {call.span_id: call for call in trace.posted}
         self.settled = {
             span_id: msgspec.structs.replace(call, cost=UNKNOWN_COST) for span_id, call in self.posted.items()
@@ -91,6 +94,7 @@ class OpenTrace:
             facts = _one_of(variants)
             self.kinds[known.kind] -= 1
         self.kinds[facts.kind] += 1
+        self.records += known is None and facts.is_record
         self.spans[span_id] = facts
         if self.components is not None:
             self.components.link(facts)
@@ -120,11 +124,13 @@ class OpenTrace:
         kinds = self.kinds
         reports = kinds[Kind.CALL] + kinds[Kind.CANDIDATE] + kinds[Kind.DETAIL] + kinds[Kind.EVENT]
         stand_ins = len(self.stand_ins)
+        records = sum(call.source is Source.RECORD for call in self.settled.values()) if self.records else 0
         return Accounting(
             calls=len(self.settled),
-            duplicates=reports - (len(self.settled) - stand_ins),
+            duplicates=(reports - self.records) - (len(self.settled) - stand_ins - records),
             wrappers=kinds[Kind.WRAPPER] + kinds[Kind.TOOL] - stand_ins,
             not_genai=kinds[Kind.OTHER],
+            records=records,
         )
 
     def reports(self, facts: SpanFacts) -> bool:
