@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from backports import zstd
 from google.rpc import status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -74,11 +75,13 @@ def status_of(answer: httpx2.Response) -> status_pb2.Status:
         ("Application/X-Protobuf", PROTOBUF, {}, PROTOBUF_TYPE, b""),
         (PROTOBUF_TYPE, gzip.compress(PROTOBUF), {"content-encoding": "gzip"}, PROTOBUF_TYPE, b""),
         (PROTOBUF_TYPE, zlib.compress(PROTOBUF), {"content-encoding": "deflate"}, PROTOBUF_TYPE, b""),
+        (PROTOBUF_TYPE, zstd.compress(PROTOBUF), {"content-encoding": "zstd"}, PROTOBUF_TYPE, b""),
         (PROTOBUF_TYPE, PROTOBUF, {"content-encoding": "identity"}, PROTOBUF_TYPE, b""),
         (JSON_TYPE, JSON, {}, JSON_TYPE, b"{}"),
         ("application/json; charset=utf-8", JSON, {}, JSON_TYPE, b"{}"),
         ("APPLICATION/JSON", JSON, {}, JSON_TYPE, b"{}"),
         (JSON_TYPE, gzip.compress(JSON), {"content-encoding": "gzip"}, JSON_TYPE, b"{}"),
+        (JSON_TYPE, zstd.compress(JSON), {"content-encoding": "zstd"}, JSON_TYPE, b"{}"),
     ],
 )
 def test_a_request_is_on_the_log_when_it_is_answered(
@@ -160,8 +163,10 @@ def test_failures_are_told_in_the_requests_format(
     [
         ({"content_type": None}, 415, JSON_TYPE, "application/x-protobuf or application/json"),
         ({"content_type": "text/plain"}, 415, JSON_TYPE, "application/x-protobuf or application/json"),
-        ({"headers": {"content-encoding": "zstd"}}, 415, PROTOBUF_TYPE, "use gzip, deflate, identity"),
+        ({"headers": {"content-encoding": "lz4"}}, 415, PROTOBUF_TYPE, "use gzip, zstd, deflate, identity"),
+        ({"content_type": None, "headers": {"content-encoding": "gzip"}}, 415, JSON_TYPE, "application/x-protobuf"),
         ({"method": "GET"}, 405, PROTOBUF_TYPE, "use POST"),
+        ({"method": "OPTIONS"}, 405, PROTOBUF_TYPE, "use POST"),
         ({"method": "PATCH", "content_type": JSON_TYPE}, 405, JSON_TYPE, "use POST"),
         ({"path": "/v1/profiles"}, 404, PROTOBUF_TYPE, "/v1/traces"),
         ({"path": "/v1/traces/"}, 404, PROTOBUF_TYPE, "/v1/traces"),
@@ -169,6 +174,7 @@ def test_failures_are_told_in_the_requests_format(
         ({"body": b"1234", "content_type": JSON_TYPE}, 400, JSON_TYPE, "not a JSON object"),
         ({"body": b"\xff\xff"}, 400, PROTOBUF_TYPE, "not a protobuf ExportTraceServiceRequest"),
         ({"headers": {"content-encoding": "gzip"}}, 400, PROTOBUF_TYPE, "not valid gzip"),
+        ({"headers": {"content-encoding": "zstd"}}, 400, PROTOBUF_TYPE, "not valid zstd"),
         (
             {"body": JSON, "content_type": JSON_TYPE, "headers": {"content-encoding": "gzip"}},
             400,
@@ -194,8 +200,20 @@ def test_refusals_name_what_is_taken() -> None:
     """OTLP checklist 55: 405 carries Allow and 415 Accept-Encoding, as HTTP wants."""
     assert answers(MemoryLog(), method="GET").headers["allow"] == "POST"
     assert (
-        answers(MemoryLog(), headers={"content-encoding": "br"}).headers["accept-encoding"] == "gzip, deflate, identity"
+        answers(MemoryLog(), headers={"content-encoding": "br"}).headers["accept-encoding"]
+        == "gzip, zstd, deflate, identity"
     )
+
+
+def test_a_head_gets_no_body() -> None:
+    """OTLP checklist 55: HEAD is answered as GET is, without the body, and the connection stays in step."""
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        assert ((await client.head("/v1/traces")).status_code, (await client.head("/")).status_code) == (405, 404)
+        answer = await client.post("/v1/traces", content=PROTOBUF, headers={"content-type": PROTOBUF_TYPE})
+        assert answer.status_code == 200
+
+    served(MemoryLog(), story)
 
 
 def test_the_size_limit_holds_exactly() -> None:
