@@ -25,8 +25,12 @@ class Stop:
         self._monotonic = monotonic
         self._deadline: float | None = None
 
+    @property
+    def requested(self) -> bool:
+        return self._requested.is_set()
+
     def due(self, *, drained: bool) -> bool:
-        if not self._requested.is_set():
+        if not self.requested:
             return False
         if self._deadline is None:
             self._deadline = self._monotonic() + self._drain_s
@@ -53,6 +57,7 @@ class LogPartition(StatefulSourcePartition[Entry, Position]):
         self._clock = clock
         self._stop = stop
         self._drained = False
+        self._finished = False
         self._snapshot: Position | None = None
 
     def next_batch(self) -> list[Entry]:
@@ -62,10 +67,13 @@ class LogPartition(StatefulSourcePartition[Entry, Position]):
             self._reader.commit(self._snapshot)
             self._snapshot = None
             events.COMMITTED_AT.set(self._clock.wall() / 1e9)
-        if self._stop.due(drained=self._drained):
+        if self._stop.due(drained=self._finished):
             raise StopIteration
+        requested = self._stop.requested
         entries, self._position = self._reader.read(self._position, self._batch_bytes)
         self._drained = not entries
+        # Only a look that came after the request proves that all is read which was accepted before it.
+        self._finished = requested and self._drained
         if entries:
             self._clock.read(self._name, entries[0].received_ns)
         else:

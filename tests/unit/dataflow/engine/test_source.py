@@ -79,6 +79,16 @@ def test_a_stop_reads_what_is_on_the_log_first() -> None:
         source.part.next_batch()
 
 
+def test_a_stop_looks_again_at_a_log_that_was_empty() -> None:
+    """What came between the last look, which found nothing, and the stop is handed out before the source ends."""
+    source = Source(0)
+    assert source.part.next_batch() == []
+    source.reader.entries.append(entry(0))
+    source.requested.set()
+
+    assert source.part.next_batch() == [entry(0)]
+
+
 def test_a_stop_with_a_long_backlog_ends_at_its_deadline() -> None:
     """After `drain_s` the source ends although entries wait; they are read after the next start."""
     source = Source(100, drain_s=5)
