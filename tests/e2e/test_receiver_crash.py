@@ -115,6 +115,8 @@ async def story(config: Path, grpc: str, http: str) -> dict[str, Sent]:
             await kill_again_and_again(config, acknowledged, random.Random(KILLS))
             done.set()
             last = part("receiver", config)
+    assert last.stdout is not None
+    assert (await asyncio.to_thread(last.stdout.readline)).startswith("ready")
     assert end(last, signal.SIGTERM) == 0
     return sent
 
