@@ -1,6 +1,7 @@
 """The receiver's configuration."""
 
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,11 +11,35 @@ from tokensense_otel.core.config import Config, Endpoint, Secret, is_loopback, s
 MIB: Final = 1 << 20
 
 
+class TlsConfig(Config):
+    """Certificates, in PEM. Renewed files are used from the next connection on. Paths are relative to where the command
+    is run."""
+
+    cert_file: Path
+    """The server's certificate and those between it and its root."""
+
+    key_file: Path
+    """The certificate's key, without a passphrase."""
+
+    client_ca_file: Path | None = None
+    """Only clients with a certificate of one of these authorities may connect (mTLS)."""
+
+
+class HttpTlsConfig(TlsConfig):
+    """The same, with a choice that grpcio does not give: over gRPC it is always 1.2 or later."""
+
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    """The oldest version of TLS that is spoken."""
+
+
 class GrpcConfig(Config):
     """OTLP over gRPC."""
 
     endpoint: Endpoint = "127.0.0.1:4317"
     """Where to listen; port 0 takes a free one."""
+
+    tls: TlsConfig | None = None
+    """Encrypt with these certificates."""
 
     max_connection_age_s: float = Field(default=1800.0, gt=0)
     """After this long a client is asked to connect anew, so that connections spread over several receivers."""
@@ -25,6 +50,9 @@ class HttpConfig(Config):
 
     endpoint: Endpoint = "127.0.0.1:4318"
     """Where to listen; port 0 takes a free one."""
+
+    tls: HttpTlsConfig | None = None
+    """Encrypt with these certificates."""
 
     keep_alive_s: int = Field(default=75, ge=1)
     """How long an idle connection is kept. Longer than SDKs wait between exports, or they meet a closing one."""
@@ -122,11 +150,14 @@ class ReceiverConfig(Config):
 
     @model_validator(mode="after")
     def _not_open_to_all(self) -> "ReceiverConfig":
-        for name, endpoint in (("grpc", self.grpc.endpoint), ("http", self.http.endpoint)):
-            if is_loopback(split_endpoint(endpoint)[0]) or self.auth.required or self.allow_unauthenticated_remote:
+        for name, server in (("grpc", self.grpc), ("http", self.http)):
+            if is_loopback(split_endpoint(server.endpoint)[0]) or self.auth.required:
+                continue
+            if (server.tls is not None and server.tls.client_ca_file) or self.allow_unauthenticated_remote:
                 continue
             raise ValueError(
-                f"{name}.endpoint {endpoint} is open to other machines without a key; write auth.required: true and "
-                f"auth.keys, or allow_unauthenticated_remote: true if that is meant"
+                f"{name}.endpoint {server.endpoint} is open to other machines without a key; write "
+                f"auth.required: true and auth.keys, {name}.tls.client_ca_file, "
+                f"or allow_unauthenticated_remote: true if that is meant"
             )
         return self

@@ -28,4 +28,12 @@ UNFORESEEN = Happening(
 )
 STARTED = Happening("receiver_started", "The OTLP servers listen.", level=logging.INFO)
 STOPPED = Happening("receiver_stopped", "The OTLP servers stopped; nothing is accepted any more.", level=logging.INFO)
+CERTIFICATE_RENEWED = Happening(
+    "receiver_certificate_renewed", "Certificates that changed are in use.", level=logging.INFO
+)
+CERTIFICATE_UNUSABLE = Happening(
+    "receiver_certificate_unusable",
+    "Certificates that changed cannot be used; the ones before stay.",
+    level=logging.WARNING,
+)
 IN_FLIGHT_BYTES = Level("receiver_in_flight_bytes", "Bytes of requests that are in work.")

@@ -20,6 +20,7 @@ from tokensense_otel.receiver.log.entry import Signal
 from tokensense_otel.receiver.otlp.responses import response
 from tokensense_otel.receiver.otlp.signals import PROTOCOLS
 from tokensense_otel.receiver.otlp.status import verdict
+from tokensense_otel.receiver.tls import Certificates, grpc_credentials
 
 _KEY: Final = "receiver.grpc.endpoint"
 _MAX_RESPONSE_BYTES: Final = 4 << 20
@@ -40,7 +41,7 @@ class GrpcServer:
         """Where it listens; with the real port once it is started."""
 
     async def start(self) -> None:
-        """Raises: ConfigError: when the endpoint cannot be listened on."""
+        """Raises: ConfigError: when the endpoint cannot be listened on, or a certificate cannot be used."""
         host, port = split_endpoint(self._config.endpoint)
         if port:
             # Ask the system first: grpcio says neither why a port cannot be had nor keeps quiet about it.
@@ -53,7 +54,11 @@ class GrpcServer:
                 (grpc.method_handlers_generic_handler(protocol.grpc_service, {"Export": export}),)
             )
         try:
-            port = server.add_insecure_port(self._config.endpoint)
+            if self._config.tls is None:
+                port = server.add_insecure_port(self._config.endpoint)
+            else:
+                credentials = grpc_credentials(Certificates("receiver.grpc.tls", self._config.tls))
+                port = server.add_secure_port(self._config.endpoint, credentials)
         except RuntimeError as error:
             raise ConfigError(f"{_KEY}: cannot listen on {self._config.endpoint}; write another port") from error
         await server.start()

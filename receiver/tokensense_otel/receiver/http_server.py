@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 
 import uvicorn
@@ -11,6 +12,7 @@ from tokensense_otel.receiver.config import HttpConfig
 from tokensense_otel.receiver.http import OtlpApplication
 from tokensense_otel.receiver.intake import Intake
 from tokensense_otel.receiver.listening import BACKLOG, listen, shown_endpoint
+from tokensense_otel.receiver.tls import Certificates, http_context
 
 
 class HttpServer:
@@ -26,10 +28,11 @@ class HttpServer:
         """Where it listens; with the real port once it is started."""
 
     async def start(self) -> None:
-        """Raises: ConfigError: when the endpoint cannot be listened on."""
+        """Raises: ConfigError: when the endpoint cannot be listened on, or a certificate cannot be used."""
+        settings = self._settings()
         listener = listen("receiver.http.endpoint", self._config.endpoint)
         host, port = listener.getsockname()[:2]
-        self._server = _Server(self._settings())
+        self._server = _Server(settings)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         listening = asyncio.create_task(self._server.listening.wait())
         await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -46,6 +49,9 @@ class HttpServer:
         self._server = self._serving = None
 
     def _settings(self) -> uvicorn.Config:
+        context: ssl.SSLContext | None = None
+        if (tls := self._config.tls) is not None:
+            context = http_context(Certificates("receiver.http.tls", tls, tls.min_version))
         return uvicorn.Config(
             self._application,
             http="httptools",
@@ -57,6 +63,7 @@ class HttpServer:
             proxy_headers=False,
             server_header=False,
             backlog=BACKLOG,
+            ssl_context_factory=(lambda *_: context) if context is not None else None,
             timeout_keep_alive=self._config.keep_alive_s,
             timeout_graceful_shutdown=max(1, round(self._stop_timeout_s)),
         )
