@@ -4,10 +4,11 @@ import argparse
 import os
 import platform
 
-from benchmarks import parts, road
+from benchmarks import books, parts, road
 from benchmarks.measure import FULL, QUICK
 
 BENCHMARKS = {
+    "books": books.books,
     "normalise": parts.normalise,
     "ledger": parts.ledger,
     "prices": parts.prices,
