@@ -15,7 +15,7 @@ import sys
 import threading
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _declared: list["Happening | Level"] = []
 _shared = False
+_METRICS_BYTES: Final = 256 << 10
+"""Room for about 2,000 series of one process."""
 _making = threading.Lock()
 
 
@@ -98,12 +100,27 @@ def share_metrics(folder: Path) -> None:
 
     Metrics come into being here or at their first use, not when they are declared: prometheus_client decides at its
     import where it counts, and the folder is known only after the configuration was read, which declares some.
+
+    Raises:
+        OSError: when the folder cannot be written to, or its disk is full.
     """
     global _shared
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    _take_space(folder)
     _shared = True
     for metric in _declared:
         metric.make()
+
+
+def _take_space(folder: Path) -> None:
+    """Fill the files that will be mapped into memory.
+
+    prometheus_client makes them full of holes, and a hole that cannot be filled because the disk is full ends the
+    process with SIGBUS at a count of something that never happened before.
+    """
+    for kind in ("counter", "gauge_livemax"):
+        with (folder / f"{kind}_{os.getpid()}.db").open("ab") as file:
+            file.write(bytes(max(0, _METRICS_BYTES - file.tell())))
 
 
 def configure_logging(*, json_lines: bool, level: int = logging.INFO) -> None:

@@ -2,6 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.small_disk import NEEDS_SMALL_DISK, on_small_disk
+
 SHARING = """
 import sys
 from pathlib import Path
@@ -14,6 +16,24 @@ FULL = events.Level("full", "How full.")
 EARLY(2)
 LATE(kind="a")
 FULL.set(0.5)
+"""
+
+ON_A_FULL_DISK = """
+import os, sys
+from pathlib import Path
+from tokensense_otel.core import events
+folder = Path(sys.argv[1])
+events.share_metrics(folder)
+BUSY = events.Happening("busy", "With many labels.", labels=("kind",))
+with (folder / "ballast").open("wb", buffering=0) as ballast:
+    try:
+        while ballast.write(b"x" * 4096):
+            pass
+    except OSError:
+        pass
+for number in range(1000):
+    BUSY(kind=f"a kind of happening that is number {number}")
+print(sum(1 for line in (folder / f"counter_{os.getpid()}.db").read_bytes().split(b"a kind of") if line) - 1)
 """
 
 SHOWING = """
@@ -45,3 +65,12 @@ def test_what_did_not_happen_is_shown_as_zero(tmp_path: Path) -> None:
     """A counter without labels is there at zero, so that its first increase is seen as one."""
     run(SHARING.replace("EARLY(2)", ""), tmp_path)
     assert "tokensense_early_total 0.0" in run(SHOWING, tmp_path)
+
+
+@NEEDS_SMALL_DISK
+def test_a_full_disk_does_not_kill_who_counts(tmp_path: Path) -> None:
+    """Counting what never happened before, on a disk without a free byte, neither fails nor ends the process."""
+    command = [sys.executable, "-c", ON_A_FULL_DISK, str(tmp_path)]
+    done = subprocess.run(on_small_disk(command, tmp_path, "1m"), capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.strip()) == (0, "1000")
