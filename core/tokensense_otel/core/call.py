@@ -128,6 +128,10 @@ class Call(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     count: int = 1
     """How many calls these are: more than one only where nothing but metrics told of them (`Source.METER`)."""
     source: Source = Source.SPAN
+    full_model: str = ""
+    """The model's name in full, with region, router or path, where the names above leave that out: prices differ."""
+    reported_cost: int | None = None
+    """What the emitter says that it cost, in nano-dollars. Kept beside `cost`, never instead of it."""
 
     @property
     def model(self) -> str:
@@ -137,6 +141,18 @@ class Call(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     @property
     def failed(self) -> bool:
         return bool(self.error_type)
+
+    @property
+    def disputed(self) -> bool:
+        """Whether what the emitter says that it cost is more than 2 % off our own figure, or its bounds.
+
+        Half a micro-dollar is no dispute: emitters round to six decimals.
+        """
+        reported, cost = self.reported_cost, self.cost
+        if reported is None or cost.kind is CostKind.UNKNOWN:
+            return False
+        apart = max(cost.low - reported, reported - cost.high, 0)
+        return apart > 500 and apart * 50 > (cost.low if reported < cost.low else cost.high)
 
 
 class Posting(msgspec.Struct, frozen=True, array_like=True):

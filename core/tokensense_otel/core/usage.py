@@ -35,6 +35,7 @@ class Usage(msgspec.Struct):
 
     A `*_known` field counts the calls that reported that class of tokens, which tells an unknown sum from a zero one.
     `cost` covers the priced calls (an estimated one at its low end), `cost_high` takes estimates at their high end.
+    `reported_cost` is what emitters say that `reported_calls` cost; `disputed_calls` of them are `Call.disputed`.
     """
 
     calls: int = 0
@@ -55,6 +56,10 @@ class Usage(msgspec.Struct):
     estimated_calls: int = 0
     unpriced_calls: int = 0
     unknown_usage_calls: int = 0
+    unpriced_tokens: int = 0
+    reported_calls: int = 0
+    reported_cost: int = 0
+    disputed_calls: int = 0
 
     def post(self, posting: Posting) -> None:
         """Put a posting on this cell. Its tokens and its cost are those of all its calls."""
@@ -83,6 +88,7 @@ class Usage(msgspec.Struct):
             # A request refused before any answer is an error with nothing to bill, not a gap in the books.
             if tokens.known:
                 self.unpriced_calls += calls
+                self.unpriced_tokens += sign * ((tokens.input or 0) + (tokens.output or 0))
             elif not (call.failed and call.first_token_ns is None):
                 self.unknown_usage_calls += calls
         else:
@@ -91,6 +97,11 @@ class Usage(msgspec.Struct):
             self.priced_calls += calls
             if cost.kind is CostKind.ESTIMATED:
                 self.estimated_calls += calls
+        if call.reported_cost is not None:
+            self.reported_calls += calls
+            self.reported_cost += sign * call.reported_cost
+            if call.disputed:
+                self.disputed_calls += calls
 
     def add(self, other: "Usage") -> None:
         """Add the sums of another cell."""
@@ -158,6 +169,10 @@ def _row(group: dict[str, str], usage: Usage) -> dict[str, Any]:
         "cost_high_usd": usd_text(usage.cost_high) if usage.priced_calls else None,
         "unpriced_calls": usage.unpriced_calls,
         "unknown_usage_calls": usage.unknown_usage_calls,
+        "unpriced_tokens": usage.unpriced_tokens,
+        "reported_calls": usage.reported_calls,
+        "reported_cost_usd": usd_text(usage.reported_cost) if usage.reported_calls else None,
+        "disputed_calls": usage.disputed_calls,
     }
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 from tokensense_otel.core.tally import Tally
 from tokensense_otel.core.usage import ACCOUNTING_FIELDS, USAGE_FIELDS, UsageKey
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 

@@ -18,7 +18,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
         connection.execute(meta.update().where(meta.c.name == "version").values(value="99"))
     engine.dispose()
 
-    with pytest.raises(ConfigError, match=r"has version 99, this TokenSense reads version 1"):
+    with pytest.raises(ConfigError, match=r"has version 99, this TokenSense reads version 2"):
         open_database("sqlite", data_dir=tmp_path)
 
 

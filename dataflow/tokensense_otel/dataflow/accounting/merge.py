@@ -48,7 +48,11 @@ def complete(call: Call, other: Call, *, tokens: bool) -> Call:
         changes["first_token_ns"] = max(moved, 0)
     if other.streaming and not call.streaming:
         changes["streaming"] = True
+    if call.reported_cost is None and other.reported_cost is not None:
+        changes["reported_cost"] = other.reported_cost
     if tokens:
+        if other.full_model and not call.full_model and other.model == (call.model or other.model):
+            changes["full_model"] = other.full_model
         filled = fill(_corrected(call, other), other.tokens)
         if filled != call.tokens:
             changes["tokens"] = filled

@@ -138,6 +138,14 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "ttft_ms": ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk", "copilot_chat.time_to_first_token"),
     "error": ("error.type",),
+    "cost": (
+        "langfuse.observation.cost_details",
+        "gen_ai.usage.cost",
+        "operation.cost",
+        "gen_ai.cost.total_cost",
+        "llm.cost.total",
+        "mlflow.llm.cost",
+    ),
     "host": ("server.address",),
 }
 """Field → keys in order. Times to first token come in two units, so they are two fields."""

@@ -180,6 +180,7 @@ DIALECTS: Final = (
             "cache_creation_tokens": "cache_write",
             "ttft_ms": "ttft_ms",
             "stop_reason": "finish",
+            "cost_usd": "cost",
         },
     ),
     Dialect(

@@ -27,7 +27,6 @@ from tokensense_otel.dataflow.normalise.sanity import DAY_NS
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
 _HTTP_ERROR: Final = 400
-_MAX_NAME: Final = 64
 
 
 class Telling(NamedTuple):
@@ -61,6 +60,7 @@ RECORDS: Final[dict[str, Telling]] = {
 
 _AGENTS: Final = {"claude-code": "claude_code", "codex-cli": "codex", "gemini-cli": "gemini_cli"}
 """Dialect → the prefix of its event names, which some of its versions leave out."""
+_NAMES: Final = frozenset(RECORDS) | {name.partition(".")[2] for name in RECORDS if not name.startswith("gen_ai.")}
 _SCOPES: Final = {
     "claude-code": "com.anthropic.claude_code",
     "claude_code": "com.anthropic.claude_code",
@@ -173,13 +173,16 @@ class LogNormaliser:
 
 
 def _name(record: LogRecord) -> str:
-    """The event's name: of its own field, else of the attribute that came before that, else the body."""
+    """The event's name: of its own field, else of the attribute that came before that, else the body.
+
+    What is no name of a record that tells of calls is passed over: Codex has a line of its code in the field.
+    """
     name: str = record.event_name
-    if not name:
+    if name not in _NAMES:
         name = next((pair.value.string_value for pair in record.attributes if pair.key == "event.name"), "")
-    if not name:
+    if name not in _NAMES:
         name = record.body.string_value
-    return name if len(name) <= _MAX_NAME else ""
+    return name if name in _NAMES else ""
 
 
 def _attributes(record: LogRecord, telling: Telling, problems: Problems) -> dict[str, Any]:

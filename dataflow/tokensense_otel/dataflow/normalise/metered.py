@@ -27,7 +27,7 @@ from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_text
 from tokensense_otel.dataflow.normalise.classify import OPERATIONS
 from tokensense_otel.dataflow.normalise.corrections import Problems, tally_problems
 from tokensense_otel.dataflow.normalise.dialects import Dialect, dialect_of_markers
-from tokensense_otel.dataflow.normalise.models import model_name, provider_name
+from tokensense_otel.dataflow.normalise.models import full_model_name, model_name, provider_name
 from tokensense_otel.dataflow.normalise.normaliser import Normaliser, Sender
 from tokensense_otel.dataflow.normalise.sanity import DAY_NS, EARLIEST_NS, count_fault
 
@@ -203,7 +203,9 @@ class MeterNormaliser:
         where, project = self._normaliser.owner(attributes, sender)
         error, tier = to_text(found.get("error"))[:_MAX_TEXT], to_text(found.get("tier"))[:64]
         models = model_name(request[:_MAX_TEXT]), model_name(response[:_MAX_TEXT])
-        parts = (sender.tenant, project, scope, str(known.rank), provider, *models, operation, error, tier, repr(where))
+        full = full_model_name(request[:_MAX_TEXT], response[:_MAX_TEXT])
+        named = (scope, str(known.rank), provider, *models, full, operation, error, tier)
+        parts = (sender.tenant, project, *named, repr(where))
         meter = _digest(16, resource, *(part.encode() for part in parts))
         return Call(
             tenant=sender.tenant,
@@ -224,6 +226,7 @@ class MeterNormaliser:
             root=True,
             count=0,
             source=Source.METER,
+            full_model=full,
         )
 
 

@@ -123,6 +123,24 @@ def model_name(raw: str) -> str:
     return "" if name.lower() in _NO_MODELS else name
 
 
+@lru_cache(maxsize=4_096)
+def full_model_name(request: str, response: str) -> str:
+    """The raw name that says more than `model_name` of the model that answered; empty where none does.
+
+    Of a request's name only what the answer does not contradict: it may have been sent elsewhere.
+
+    >>> full_model_name("global.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929")
+    'global.anthropic.claude-sonnet-4-5-20250929-v1:0'
+    >>> full_model_name("gpt-4o", "gpt-4o-2024-08-06")
+    ''
+    """
+    for raw in (response.strip(), request.strip()):
+        name = model_name(raw)
+        if name and name != raw and name == model_name(response or request):
+            return raw
+    return ""
+
+
 def _strippable(head: str) -> bool:
     """Whether a path segment before a model's name names a provider, a router or a kind of resource."""
     return head in _PATH_SEGMENTS or head in _PROVIDERS or head in _PROVIDERS.values()

@@ -13,9 +13,10 @@ from tokensense_otel.dataflow.normalise.blobs import read_usage
 from tokensense_otel.dataflow.normalise.classify import named_call
 from tokensense_otel.dataflow.normalise.config import NormaliseConfig
 from tokensense_otel.dataflow.normalise.corrections import Correction, Problems
+from tokensense_otel.dataflow.normalise.cost import reported_cost
 from tokensense_otel.dataflow.normalise.details import PAYLOADS, READERS, Details
 from tokensense_otel.dataflow.normalise.dialects import Dialect
-from tokensense_otel.dataflow.normalise.models import model_name, provider_name
+from tokensense_otel.dataflow.normalise.models import full_model_name, model_name, provider_name
 from tokensense_otel.dataflow.normalise.prompt import prompt_hashes
 from tokensense_otel.dataflow.normalise.sanity import DAY_NS, payload_fault, sane_times
 from tokensense_otel.dataflow.normalise.usage import Contract, counts_of, fill, resolve
@@ -116,6 +117,8 @@ class CallReader:
             notes=tuple(notes),
             scope=scope,
             root=not any(span.parent_span_id),
+            full_model=full_model_name(raw_request[:_MAX_TEXT], raw_response[:_MAX_TEXT]),
+            reported_cost=reported_cost(found["cost"]) if "cost" in found else None,
         )
 
 

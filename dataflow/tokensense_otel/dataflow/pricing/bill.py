@@ -5,11 +5,17 @@ Everything is an integer of nano-dollars × 10⁶ (a rate is for a million token
 
 from typing import Final
 
-from tokensense_otel.core.call import Tokens
+from tokensense_otel.core.call import Call, Tokens
 from tokensense_otel.dataflow.pricing.rates import Rates
 
 MILLION: Final = 1_000_000
 LIFETIME: Final = "the lifetime of cache writes was not reported (5 minutes or 1 hour)"
+
+MOST_TOKENS: Final = 100_000_000
+"""No single call uses more, by an order of magnitude; what claims to must not get into anybody's sums of money."""
+
+NO_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation"})
+"""Operations that generate nothing: unreported output is no gap there."""
 
 
 def half_even(total: int) -> int:
@@ -18,6 +24,42 @@ def half_even(total: int) -> int:
     if rest > MILLION // 2 or (rest == MILLION // 2 and quotient & 1):
         return quotient + 1
     return quotient
+
+
+def everyday(rates: Rates, call: Call) -> tuple[int, int]:
+    """The everyday case of `bounds` in one go: (lowest, highest − lowest), (−1, 0) where it is not everyday.
+
+    Everyday is: text only, every reported class listed and reported in full, except the lifetime of cache writes,
+    which hardly any instrumentation tells.
+    """
+    tokens = call.tokens
+    count, output, read, write = tokens.input, tokens.output or 0, tokens.cache_read or 0, tokens.cache_write or 0
+    if count is None or rates.input is None or rates.reasoning is not None or tokens.image_input or rates.media_output:
+        return -1, 0
+    plain = count - read - write
+    if plain < 0 or read < 0 or write < 0 or not 0 <= output <= MOST_TOKENS or count > MOST_TOKENS:
+        return -1, 0
+    total = plain * rates.input + rates.request * MILLION
+    if output:
+        if rates.output is None:
+            return -1, 0
+        total += output * rates.output
+    elif tokens.output is None and rates.output is not None and call.operation not in NO_OUTPUT:
+        return -1, 0
+    if read:
+        if rates.cache_read is None:
+            return -1, 0
+        total += read * rates.cache_read
+    if write:
+        short, long, long_rate = rates.cache_write, tokens.cache_write_1h, rates.cache_write_1h
+        if short is None or (long and (long_rate is None or not 0 <= long <= write)):
+            return -1, 0
+        total += write * short
+        if long_rate is not None and long_rate > short:
+            if long is None:
+                return total, write * (long_rate - short)
+            total += long * (long_rate - short)
+    return total, 0
 
 
 def bounds(rates: Rates, tokens: Tokens, *, generates: bool) -> tuple[int, int, list[str]]:
@@ -76,8 +118,9 @@ def bounds(rates: Rates, tokens: Tokens, *, generates: bool) -> tuple[int, int, 
         low += min(ends)
         high += max(ends)
 
-    output = _outputs(rates, tokens, reasons, generates=generates) + rates.request * MILLION
-    return max(low, 0) + output, max(high, 0) + output, reasons
+    output_low, output_high = _outputs(rates, tokens, reasons, generates=generates)
+    request = rates.request * MILLION
+    return max(low, 0) + output_low + request, max(high, 0) + output_high + request, reasons
 
 
 def _writes(rates: Rates, tokens: Tokens, base: int, reasons: list[str]) -> tuple[int, int]:
@@ -101,16 +144,21 @@ def _writes(rates: Rates, tokens: Tokens, base: int, reasons: list[str]) -> tupl
     return exact, exact
 
 
-def _outputs(rates: Rates, tokens: Tokens, reasons: list[str], *, generates: bool) -> int:
+def _outputs(rates: Rates, tokens: Tokens, reasons: list[str], *, generates: bool) -> tuple[int, int]:
     if tokens.output is None:
         if generates and rates.output is not None:
             reasons.append("output tokens were not reported; the cost is at least this")
-        return 0
+        return 0, 0
     if tokens.output and rates.output is None:
         reasons.append("output has no listed price; the cost is at least this")
     base = rates.output or 0
     total = tokens.output * base
+    told = 0
     for part, rate in ((tokens.reasoning, rates.reasoning), (tokens.audio_output, rates.audio_output)):
         if part and rate is not None:
+            told += min(part, tokens.output)
             total += min(part, tokens.output) * (rate - base)
-    return total
+    if tokens.output and rates.media_output is not None and rates.media_output > base:
+        reasons.append("how much of the output was images or video was not reported")
+        return total, total + max(0, tokens.output - told) * (rates.media_output - base)
+    return total, total

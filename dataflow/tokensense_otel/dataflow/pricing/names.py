@@ -3,8 +3,10 @@
 Pure and slow; the catalogue remembers the answers, misses included.
 """
 
-from collections.abc import Iterator
-from typing import Final
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
 from genai_prices.data_snapshot import DataSnapshot, find_provider_by_id
 from genai_prices.types import ModelInfo, Provider
@@ -45,36 +47,64 @@ def service_tier(name: str) -> str:
     return "" if tier in _STANDARD else tier
 
 
-def find(snapshot: DataSnapshot, provider: str, model: str) -> tuple[Provider, ModelInfo, str]:
-    """The listed provider and model, and a note where one of them had to be inferred.
+class Found(NamedTuple):
+    """A listed model; `note` says what had to be inferred."""
+
+    provider: Provider
+    model: ModelInfo
+    note: str
+    elsewhere: ModelInfo | None = None
+    """What may be meant as well, where the name leaves out which kind of inference profile of Bedrock it was."""
+
+
+def listed_provider(provider: str) -> str:
+    """The price list's id of a provider, as far as it is known by another name."""
+    name = provider.strip().lower()
+    return _PROVIDERS.get(name, name)
+
+
+def find(snapshot: DataSnapshot, provider: str, model: str) -> Found:
+    """The listed provider and model.
 
     Raises:
         NotListed: when nothing in the list is surely meant.
     """
     name = provider.strip().lower()
     if name not in _UNNAMED:
-        listed = find_provider_by_id(snapshot.providers, _PROVIDERS.get(name, name))
+        listed = find_provider_by_id(snapshot.providers, listed_provider(name))
         if listed is None:
             raise NotListed(f"provider {provider!r} has no listed prices")
-        for candidate in _spellings(model.strip().lower()):
+        for candidate in _spellings(model.strip().lower(), listed.id):
             if found := listed.find_model(candidate, all_providers=snapshot.providers):
-                return listed, found, ""
+                return Found(listed, found, "", _global_twin(listed, found, model.strip().lower()))
         raise NotListed(f"model {model!r} of {listed.id} has no listed price")
-    for candidate in _spellings(model.strip().lower()):
+    for candidate in _spellings(model.strip().lower(), ""):
         prefix, slash, rest = candidate.partition("/")
-        named = find_provider_by_id(snapshot.providers, _PROVIDERS.get(prefix, prefix)) if slash else None
+        named = find_provider_by_id(snapshot.providers, listed_provider(prefix)) if slash else None
         if named and (found := named.find_model(rest, all_providers=snapshot.providers)):
-            return named, found, ""
+            return Found(named, found, "")
         for guess in snapshot.providers:
             if guess.model_match and guess.model_match.is_match(candidate):
                 if found := guess.find_model(candidate, all_providers=snapshot.providers):
-                    return guess, found, f"no provider was named; taken for {guess.id} by the model's name"
+                    return Found(guess, found, f"no provider was named; taken for {guess.id} by the model's name")
                 break
     raise NotListed(f"model {model!r} has no listed price and no provider was named")
 
 
-def _spellings(model: str) -> Iterator[str]:
-    """The name as sent, then without what resource paths, ARNs and gateways put before it."""
+def nearest(snapshot: DataSnapshot, provider: str, model: str, more: Iterable[str] = (), most: int = 3) -> list[str]:
+    """Names that are listed, or among `more`, and look most like a model's: what it may have been meant to be."""
+    listed = find_provider_by_id(snapshot.providers, listed_provider(provider)) if provider.strip() else None
+    within = [listed.id, *(listed.fallback_model_providers or ())] if listed else [one.id for one in snapshot.providers]
+    known = {each.id.lower(): each.id for one in snapshot.providers if one.id in within for each in one.models}
+    known |= {name.lower(): name for name in more}
+    return [known[name] for name in difflib.get_close_matches(model.lower(), known, n=most, cutoff=0.5)]
+
+
+def _spellings(model: str, provider: str) -> Iterator[str]:
+    """The name as sent, then without what resource paths, ARNs and gateways put before it.
+
+    Bedrock's list names vendors, which some instrumentations take away; the first parts of names tell them.
+    """
     if not model:
         return
     yield model
@@ -82,3 +112,42 @@ def _spellings(model: str) -> Iterator[str]:
     while "/" in rest:
         rest = rest.partition("/")[2]
         yield rest
+    if provider == "aws":
+        for family, vendor in _BEDROCK_VENDORS:
+            if rest.startswith(family):
+                yield f"{vendor}.{rest}"
+                yield f"us.{vendor}.{rest}"
+
+
+_BEDROCK_VENDORS: Final = (
+    ("nova", "amazon"),
+    ("titan", "amazon"),
+    ("claude", "anthropic"),
+    ("llama", "meta"),
+    ("mistral", "mistral"),
+    ("mixtral", "mistral"),
+    ("ministral", "mistral"),
+    ("magistral", "mistral"),
+    ("pixtral", "mistral"),
+    ("devstral", "mistral"),
+    ("deepseek.", "deepseek"),
+    ("r1", "deepseek"),
+    ("gpt-", "openai"),
+    ("qwen", "qwen"),
+    ("palmyra", "writer"),
+    ("nemotron", "nvidia"),
+    ("kimi", "moonshotai"),
+    ("glm", "zai"),
+    ("gemma", "google"),
+)
+_WITH_VENDOR: Final = re.compile(
+    rf"(?:^|[./])(?:{'|'.join(sorted({vendor for _, vendor in _BEDROCK_VENDORS}))})\.(?=[a-z])"
+)
+
+
+def _global_twin(listed: Provider, found: ModelInfo, model: str) -> ModelInfo | None:
+    """The model behind Bedrock's global inference profile, where a name without a vendor may mean it just as well."""
+    if not found.id.startswith("regional.") or _WITH_VENDOR.search(model):
+        return None
+    twin = found.id.replace("regional.", "global.", 1)
+    return next((each for each in listed.models if each.id == twin), None)

@@ -36,6 +36,7 @@ _FIELDS = {
     "image_input": "input_image_mtok",
     "image_cache_read": "cache_image_read_mtok",
 }
+_MEDIA = ("output_image_mtok", "output_video_mtok")
 
 
 class Rates(msgspec.Struct, frozen=True):
@@ -57,13 +58,16 @@ class Rates(msgspec.Struct, frozen=True):
     image_input: int | None = None
     image_cache_read: int | None = None
     request: int = 0
+    media_output: int | None = None
+    """The dearest of images and video in the output, which emitters do not tell from text."""
 
 
 class Entry(msgspec.Struct, frozen=True):
     """The prices of one model and service tier while they are valid.
 
-    `bands` are (input tokens above which it applies, rates), highest first; the last one starts at −1. `note` says why
-    these prices are not certain; the true ones then lie between them and `other`.
+    `bands` are (input tokens above which it applies, rates), highest first; the last one starts at −1. There is none
+    where the model has no price on that day. `note` says why these prices are not certain; the true ones then lie
+    between them and `other`.
     """
 
     bands: tuple[tuple[int, Rates], ...]
@@ -84,9 +88,9 @@ class Schedule(msgspec.Struct, frozen=True):
         return row[bisect_right(self.times, time_ns % DAY_NS) - 1 if len(self.times) > 1 else 0]
 
     @property
-    def latest(self) -> Rates:
-        """The rates of the newest entry for a short context."""
-        return self.entries[-1][0].bands[-1][1]
+    def latest(self) -> Rates | None:
+        """The rates of the newest entry for a short context; `None` where there is no price on any day."""
+        return next((row[0].bands[-1][1] for row in reversed(self.entries) if row[0].bands), None)
 
 
 def band(bands: tuple[tuple[int, Rates], ...], input_tokens: int) -> Rates:
@@ -119,6 +123,37 @@ def compile_schedule(provider: str, model: ModelInfo, service_tier: str) -> Sche
     )
 
 
+def either(one: Schedule, two: Schedule, note: str) -> Schedule:
+    """The prices of `one`, where nobody can tell that they are not those of `two`."""
+    days = sorted({*one.days, *two.days})
+    times = sorted({*one.times, *two.times})
+
+    def entry(moment_ns: int) -> Entry:
+        first, second = one.at(moment_ns), two.at(moment_ns)
+        if not second.bands or first.note or _same_prices(first, second):
+            return first
+        return msgspec.structs.replace(first, note=note, other=second.bands)
+
+    return Schedule(tuple(days), tuple(times), tuple(tuple(entry(day + at) for at in times) for day in days))
+
+
+def noted(schedule: Schedule, note: str) -> Schedule:
+    """The same prices, none of them certain any more."""
+    return msgspec.structs.replace(
+        schedule,
+        entries=tuple(
+            tuple(entry if entry.note else msgspec.structs.replace(entry, note=note) for entry in row)
+            for row in schedule.entries
+        ),
+    )
+
+
+def _same_prices(one: Entry, two: Entry) -> bool:
+    return [(above, msgspec.structs.replace(rates, id="")) for above, rates in one.bands] == [
+        (above, msgspec.structs.replace(rates, id="")) for above, rates in two.bands
+    ]
+
+
 def _entry(provider: str, model: ModelInfo, service_tier: str, variants: list[PriceVariant], when: datetime) -> Entry:
     name = f"{provider}/{model.id}"
     if when.date() > date(1970, 1, 1):
@@ -147,8 +182,9 @@ def _bands(name: str, prices: ModelPrice) -> tuple[tuple[int, Rates], ...]:
     for above in [*sorted(starts, reverse=True), -1]:
         rates = {field: nanos(_price(found[key], above)) for field, key in _FIELDS.items() if key in found}
         request = nanos(_price(found["requests_kcount"], above) / 1000) if "requests_kcount" in found else 0
+        media = [nanos(_price(found[key], above)) for key in _MEDIA if key in found]
         suffix = f"#over-{above}" if above >= 0 else ""
-        bands.append((above, Rates(id=name + suffix, request=request, **rates)))
+        bands.append((above, Rates(name + suffix, request=request, media_output=max(media, default=None), **rates)))
     return tuple(bands)
 
 

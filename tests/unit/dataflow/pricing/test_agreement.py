@@ -1,17 +1,14 @@
 """The compiled table against genai-prices' own calculation, on every listed model."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelInfo, Provider, Usage
 
-from tests.unit.dataflow.pricing.calls import call
-from tokensense_otel.core.call import CostKind, Tokens
+from tokensense_otel.core.call import Tokens
 from tokensense_otel.core.money import nanos
 from tokensense_otel.dataflow.pricing.bill import bounds, half_even
-from tokensense_otel.dataflow.pricing.catalogue import Catalogue
 from tokensense_otel.dataflow.pricing.rates import band, compile_schedule
 
 MOMENTS = [
@@ -67,31 +64,9 @@ def test_every_listed_model_costs_what_the_price_list_says(provider: Provider) -
                 # A listed price with more than nine decimals (float noise in the list) is rounded to nine: within
                 # a rounding unit of every class this stays below one nano-dollar for each 500,000 tokens.
                 theirs = _theirs(provider, model, tokens, moment, context)
-                assert abs(half_even(high) - theirs) <= 1, (model.id, moment, tokens, reasons)
+                if rates.media_output is None:
+                    assert abs(half_even(high) - theirs) <= 1, (model.id, moment, tokens, reasons)
+                else:  # images in the output are not told from text, and theirs takes it all for text
+                    assert half_even(low) - 1 <= theirs <= half_even(high), (model.id, moment, tokens, reasons)
                 if not reasons:
                     assert low == high
-
-
-SAMPLED: list[tuple[str, str, Any]] = [
-    ("openai", "gpt-4o", None),
-    ("openai", "gpt-5.4", None),
-    ("openai", "o3", None),
-    ("anthropic", "claude-opus-4-1", None),
-    ("anthropic", "claude-sonnet-4-5", None),
-    ("google", "gemini-2.5-pro", None),
-    ("deepseek", "deepseek-v4-pro", None),
-    ("x-ai", "grok-3", None),
-]
-
-
-@pytest.mark.parametrize(("provider", "model", "_"), SAMPLED)
-def test_the_front_door_agrees_too(provider: str, model: str, _: Any) -> None:
-    """`Catalogue.cost` of a named model equals `genai_prices` asked with the same names, to the nano-dollar."""
-    catalogue = Catalogue.load()
-    snapshot = get_snapshot()
-    for moment in MOMENTS:
-        for tokens in USAGES:
-            cost = catalogue.cost(call(model, tokens, provider=provider, end_ns=_ns(moment)))
-            found = snapshot.find_provider_model(model, None, provider, None)
-            if cost.kind is CostKind.KNOWN:
-                assert cost.low == _theirs(*found, tokens, moment, {}), (moment, tokens)

@@ -8,6 +8,7 @@ from tests.unit.dataflow.pricing.calls import call
 from tokensense_otel.core.call import CostKind, Tokens
 from tokensense_otel.dataflow.pricing.bill import bounds, half_even
 from tokensense_otel.dataflow.pricing.catalogue import Catalogue
+from tokensense_otel.dataflow.pricing.overlay import NOBODY
 
 CATALOGUE = Catalogue.load()
 MODELS = [("openai", "gpt-4o"), ("openai", "gpt-4"), ("anthropic", "claude-sonnet-4-5"), ("perplexity", "sonar-pro")]
@@ -35,7 +36,7 @@ def test_the_everyday_way_equals_the_long_way(model: tuple[str, str], tokens: To
     if not tokens.known:
         assert cost.kind is CostKind.UNKNOWN
         return
-    schedule = CATALOGUE._plans[(model[0], "", model[1], "")].schedule
+    schedule = CATALOGUE._plans[(model[0], "", "", model[1], "", NOBODY)].schedule
     assert schedule is not None
     entry = schedule.at(call("x", tokens).end_ns)
     rates = next(rates for above, rates in entry.bands if (tokens.input or 0) > above or above < 0)

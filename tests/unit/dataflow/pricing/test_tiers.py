@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 import yaml
+from genai_prices.data_snapshot import get_snapshot
 
 from tokensense_otel.dataflow.pricing import Catalogue, Tier
 from tokensense_otel.dataflow.pricing.tiers import TABLE, TierTable
@@ -102,7 +103,7 @@ def test_a_cheaper_sibling_is_named(provider: str, model: str, one_step: str | N
 def test_every_recommendation_is_listed_and_cheaper() -> None:
     """Whatever listed model is asked about, the sibling exists at that provider and costs no more for any token."""
     asked = 0
-    for provider in CATALOGUE._snapshot.providers:
+    for provider in get_snapshot().providers:
         for model in provider.models:
             name = CATALOGUE.cheaper(provider.id, model.id)
             if name is None:

@@ -87,6 +87,10 @@ def test_usage_is_the_rows_of_replay(engine: Engine) -> None:
         "cost_high_usd": "0.02",
         "unpriced_calls": 0,
         "unknown_usage_calls": 0,
+        "unpriced_tokens": 0,
+        "reported_calls": 0,
+        "reported_cost_usd": None,
+        "disputed_calls": 0,
     }
 
 
