@@ -68,6 +68,13 @@ def test_claude_code_tells_each_request() -> None:
     assert facts.own.session == "s-1"
 
 
+def test_a_line_of_code_is_no_event_name() -> None:
+    """Codex 0.169 names in the field where its code wrote the record, and gives it no time but of its observation."""
+    place = "event otel/src/events/session_telemetry.rs:1153"
+    facts, call = one(SSE, event=place, time_ns=0, observed_ns=NOON, scope=CODEX)
+    assert (facts.kind, call.tokens.input, call.end_ns) == (Kind.CALL, 1200, NOON)
+
+
 @pytest.mark.parametrize(
     ("attributes", "keywords"),
     [
