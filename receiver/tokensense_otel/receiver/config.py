@@ -1,9 +1,9 @@
 """The receiver's configuration."""
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tokensense_otel.core.call import DEFAULT_TENANT
 from tokensense_otel.core.config import Config, Endpoint, Secret, is_loopback, split_endpoint
@@ -62,10 +62,11 @@ class HttpConfig(Config):
 
 
 class KeyConfig(Config):
-    """A key that senders show as `TS-API-Key` or `Authorization: Bearer`. Write `key` or `key_sha256`, not both."""
+    """A key that senders show as `TS-API-Key`, as `Authorization: Bearer`, or as the password of `Authorization: Basic`
+    with the key's name. Write `key` or `key_sha256`, not both."""
 
-    name: str = Field(min_length=1)
-    """What the key is called in logs and metrics."""
+    name: str = Field(min_length=1, pattern=r"^[^:]+$")
+    """What the key is called."""
 
     tenant: str = Field(default=DEFAULT_TENANT, min_length=1)
     """Whose telemetry it brings."""
@@ -88,29 +89,56 @@ class KeyConfig(Config):
         return self
 
 
+def _distinct(keys: tuple[KeyConfig, ...]) -> tuple[KeyConfig, ...]:
+    names = [key.name for key in keys]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two keys are called {name!r}; give each its own name")
+    return keys
+
+
+Keys = Annotated[tuple[KeyConfig, ...], AfterValidator(_distinct)]
+"""Keys of different names."""
+
+
 class AuthConfig(Config):
     """Who may send."""
 
     required: bool = False
     """Refuse telemetry that comes without a key. A wrong key is refused in any case."""
 
-    keys: tuple[KeyConfig, ...] = ()
+    keys: Keys = ()
     """The keys that are known. Two keys of one tenant make a rotation without a gap."""
 
-    @field_validator("keys")
-    @classmethod
-    def _distinct(cls, keys: tuple[KeyConfig, ...]) -> tuple[KeyConfig, ...]:
-        names = [key.name for key in keys]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two keys are called {name!r}; give each its own name")
-        return keys
+    keys_file: Path | None = None
+    """More keys: a YAML file with a list as under `keys`, read again whenever it changes. Relative to where the command
+    is run."""
 
     @model_validator(mode="after")
     def _some_key(self) -> "AuthConfig":
-        if self.required and not self.keys:
+        if self.required and not self.keys and self.keys_file is None:
             raise ValueError("auth.required is true but auth.keys is empty; add a key or write required: false")
         return self
+
+
+class RateConfig(Config):
+    """How much may be sent. Who sends more is asked to come back later, and loses nothing."""
+
+    spans_per_s: float | None = Field(default=None, gt=0)
+    """Spans, log records and data points a second; no limit when it is not given."""
+
+    bytes_per_s: float | None = Field(default=None, gt=0)
+    """Bytes a second, after decompression; no limit when it is not given."""
+
+    burst_s: float = Field(default=10.0, gt=0)
+    """After a pause, as much as comes in so many seconds may come at once."""
+
+
+class LimitsConfig(RateConfig):
+    """How much each tenant may send."""
+
+    tenants: dict[str, RateConfig] = Field(default={})
+    """Tenants with other limits: the tenant's name → its limits, in place of all of these."""
 
 
 class ReceiverConfig(Config):
@@ -125,6 +153,9 @@ class ReceiverConfig(Config):
     auth: AuthConfig = AuthConfig()
     """Who may send."""
 
+    limits: LimitsConfig = LimitsConfig()
+    """How much each tenant may send."""
+
     allow_unauthenticated_remote: bool = False
     """Listen beyond this machine without asking for a key."""
 
@@ -132,7 +163,8 @@ class ReceiverConfig(Config):
     """The largest request, after decompression. 64 MiB is what OTLP recommends."""
 
     max_in_flight_bytes: int = Field(default=256 * MIB, ge=1)
-    """How much may be in work at once; beyond it senders are asked to come back a moment later."""
+    """How much may be in work at once; beyond it senders are asked to come back a moment later. Where there are several
+    tenants, one that already has a request in work may take no more than it leaves to the others."""
 
     append_timeout_s: float = Field(default=4.0, gt=0)
     """How long a request may wait for the log. Shorter than the Collector's 5 s, which gives up on its side."""

@@ -36,4 +36,10 @@ CERTIFICATE_UNUSABLE = Happening(
     "Certificates that changed cannot be used; the ones before stay.",
     level=logging.WARNING,
 )
+KEYS_RELOADED = Happening("receiver_keys_reloaded", "The keys' file changed and is in use.", level=logging.INFO)
+KEYS_UNUSABLE = Happening(
+    "receiver_keys_unusable",
+    "The keys' file changed and cannot be used; the keys before stay.",
+    level=logging.WARNING,
+)
 IN_FLIGHT_BYTES = Level("receiver_in_flight_bytes", "Bytes of requests that are in work.")

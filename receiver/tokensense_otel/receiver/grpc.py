@@ -91,7 +91,7 @@ def _export(intake: Intake, signal: Signal) -> Callable[[bytes, _Context], Await
         try:
             headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
             identity = intake.identify(headers)
-            with intake.budget.hold() as hold:
+            with intake.hold(identity) as hold:
                 checked = await intake.accept(Delivery(signal, "grpc", body), identity, hold)
             return response(signal, checked.rejected, checked.message).SerializeToString()
         except asyncio.CancelledError:

@@ -71,7 +71,7 @@ class OtlpApplication:
             raise Refused(415, f"the content type must be {' or '.join(_FORMATS)}")
         encoding = headers.get("content-encoding", "")
         check_encoding(encoding)
-        with self._intake.budget.hold() as hold:
+        with self._intake.hold(identity) as hold:
             body = await self._read(headers, receive, hold)
             delivery = Delivery(signal, "http", body, format_, encoding)
             checked = await self._intake.accept(delivery, identity, hold)

@@ -5,7 +5,8 @@ Delivery: `accept` returns after the log made the request durable. When it raise
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from tokensense_otel.core.component import Clock
@@ -21,6 +22,7 @@ from tokensense_otel.receiver.otlp.json import decode_json
 from tokensense_otel.receiver.otlp.protobuf import decode_protobuf
 from tokensense_otel.receiver.otlp.signals import Request
 from tokensense_otel.receiver.otlp.validate import Checked, refuse_foreign, validate
+from tokensense_otel.receiver.rates import Rates
 
 Transport = Literal["grpc", "http"]
 Format = Literal["protobuf", "json"]
@@ -37,23 +39,46 @@ class Delivery(NamedTuple):
 
 
 class Intake:
-    """Accepts requests into the log once it is open. `clock` stamps them (Unix ns)."""
+    """Accepts requests into the log once it is open. `clock` stamps them (Unix ns), `monotonic` (s) measures rates."""
 
-    def __init__(self, config: ReceiverConfig, writer: LogWriter, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        writer: LogWriter,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.max_request_bytes = config.max_request_bytes
-        self.budget = Budget(config.max_in_flight_bytes)
-        self._append_timeout_s = config.append_timeout_s
         self._keyring = Keyring(config.auth)
+        self.budget = Budget(config.max_in_flight_bytes, shared=lambda: len(self._keyring.tenants) > 1)
+        self._rates = Rates(config.limits, monotonic)
+        self._append_timeout_s = config.append_timeout_s
         self._writer = writer
         self._clock = clock
         self._closed = True
 
     def identify(self, headers: Mapping[str, str]) -> Identity:
-        """Raises: Unauthenticated."""
-        return self._keyring.identify(headers)
+        """Who sends, before anything else of the request is read.
+
+        Raises:
+            Unauthenticated: nobody vouched for it.
+            Throttled: who it is has sent more than it may.
+        """
+        identity = self._keyring.identify(headers)
+        self._rates.admit(identity.tenant)
+        return identity
+
+    def hold(self, identity: Identity) -> Hold:
+        """What a request takes of the bytes in flight: nothing yet, and nothing any more after its `with` block."""
+        return self.budget.hold(identity.tenant)
 
     def open(self) -> None:
-        """Take requests, at first and again after `close`."""
+        """Take requests, at first and again after `close`.
+
+        Raises:
+            ConfigError: when the keys cannot be read.
+        """
+        self._keyring.load()
         self._closed = False
 
     def close(self) -> None:
@@ -75,11 +100,17 @@ class Intake:
         if body is not delivery.body:
             hold.grow_to(len(delivery.body) + len(body))
         events.RECEIVED_BYTES(len(body), signal=signal, transport=transport)
-        request, checked = _checked(signal, body, delivery.format)
+        try:
+            request, checked = _checked(signal, body, delivery.format)
+        except Permanent:
+            self._rates.charge(identity.tenant, items=0, size=len(body))
+            raise
+        size = len(body)
         if checked.kept:
             if checked.rejected or delivery.format == "json":
                 body = request.SerializeToString()
             await self._append(Entry(signal, identity.tenant, identity.project, self._clock(), body))
+        self._rates.charge(identity.tenant, items=checked.kept + checked.rejected, size=size)
         events.ACCEPTED(checked.kept, signal=signal, transport=transport)
         if checked.rejected:
             events.REJECTED(checked.rejected, signal=signal, transport=transport)

@@ -60,6 +60,7 @@ def test_keys_are_told_apart_by_name() -> None:
         AuthConfig(keys=(key, key))
     with pytest.raises(ValidationError, match=r"auth.keys is empty"):
         AuthConfig(required=True)
+    AuthConfig.model_validate({"required": True, "keys_file": "keys.yaml"})
 
 
 def test_a_key_cannot_be_printed() -> None:

@@ -301,3 +301,20 @@ def test_a_caller_that_gives_up_gives_back_what_it_held() -> None:
                     await export(channel, BODY)
 
     served(log, story, max_request_bytes=len(BODY), max_in_flight_bytes=2 * len(BODY))
+
+
+def test_a_tenant_that_sends_too_much_is_asked_to_wait() -> None:
+    """OTLP checklist 27, 78, 80: RESOURCE_EXHAUSTED with RetryInfo of at most 5 s in both trailers, so nobody drops."""
+    log = MemoryLog()
+
+    async def story(channel: grpc.aio.Channel, receiver: Receiver) -> None:
+        await export(channel, BODY)
+        refused = await refusal(channel, BODY)
+        assert refused.code() is Code.RESOURCE_EXHAUSTED
+        info = error_details_pb2.RetryInfo.FromString(trailers(refused)["google.rpc.retryinfo-bin"])
+        assert info.retry_delay.ToTimedelta().total_seconds() == 5
+        status = status_pb2.Status.FromString(trailers(refused)["grpc-status-details-bin"])
+        assert status.details[0].type_url == "type.googleapis.com/google.rpc.RetryInfo"
+
+    served(log, story, limits={"bytes_per_s": 0.001, "burst_s": 1})
+    assert len(log.entries) == 1

@@ -395,3 +395,49 @@ def test_bytes_that_are_no_http_are_survived(noise: bytes) -> None:
         assert answer.status_code == 200
 
     served(log, story)
+
+
+def test_a_tenant_that_sends_too_much_is_asked_to_wait() -> None:
+    """OTLP checklist 52, 54, 80: 429 with Retry-After of at most 5 s, before the body is read, for that tenant only."""
+    log = MemoryLog()
+    keys = [{"name": name, "tenant": name, "key": name} for name in ("a", "b")]
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        async def post(key: str, body: bytes = PROTOBUF) -> httpx2.Response:
+            headers = {"content-type": PROTOBUF_TYPE, "ts-api-key": key}
+            return await client.post("/v1/traces", content=body, headers=headers)
+
+        assert (await post("a")).status_code == 200
+        refused = await post("a", b"this is not even looked at")
+        assert (refused.status_code, status_of(refused).code, refused.headers["retry-after"]) == (429, 8, "5")
+        assert "tenant 'a'" in status_of(refused).message
+        assert (await post("b")).status_code == 200
+
+    served(log, story, auth={"keys": keys}, limits={"spans_per_s": 0.001, "burst_s": 1})
+    assert [entry.tenant for entry in log.entries] == ["a", "b"]
+
+
+def test_one_tenants_flood_leaves_room_for_another() -> None:
+    """While one tenant's requests fill its part of what may be in work, the other's are taken."""
+    log = MemoryLog()
+    size = len(PROTOBUF)
+    keys = [{"name": name, "tenant": name, "key": name} for name in ("a", "b")]
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        def post(key: str) -> asyncio.Task[httpx2.Response]:
+            headers = {"content-type": PROTOBUF_TYPE, "ts-api-key": key}
+            return asyncio.create_task(client.post("/v1/traces", content=PROTOBUF, headers=headers))
+
+        log.gate = asyncio.Event()
+        held = []
+        for key in ("a", "a", "b"):
+            log.waiting.clear()
+            held.append(post(key))
+            await log.waiting.wait()
+            if key == "a" and len(held) == 2:
+                assert (await post("a")).status_code == 503
+        log.gate.set()
+        assert [answer.status_code for answer in await asyncio.gather(*held)] == [200] * 3
+
+    served(log, story, auth={"required": True, "keys": keys}, max_request_bytes=size, max_in_flight_bytes=4 * size)
+    assert [entry.tenant for entry in log.entries] == ["a", "a", "b"]

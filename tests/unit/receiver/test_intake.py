@@ -30,7 +30,7 @@ def accept(log: MemoryLog, delivery: Delivery, **config: Any) -> Checked:
     async def story() -> Checked:
         intake = Intake(receiver_config(**config), log, lambda: NOW)
         intake.open()
-        with intake.budget.hold() as hold:
+        with intake.hold(WHO) as hold:
             return await intake.accept(delivery, WHO, hold)
 
     return asyncio.run(story())
@@ -57,7 +57,7 @@ def test_a_closed_intake_keeps_nothing() -> None:
     async def story() -> None:
         intake = Intake(receiver_config(), log, lambda: NOW)
         delivery = Delivery(Signal.TRACES, "http", trace_request([sound_span(1)]).SerializeToString())
-        with intake.budget.hold() as hold:
+        with intake.hold(WHO) as hold:
             with pytest.raises(Retryable, match="stopping"):
                 await intake.accept(delivery, WHO, hold)
             intake.open()
@@ -78,7 +78,7 @@ def test_what_a_request_takes_is_held() -> None:
     async def story() -> None:
         intake = Intake(receiver_config(), MemoryLog(), lambda: NOW)
         intake.open()
-        with intake.budget.hold() as hold:
+        with intake.hold(WHO) as hold:
             await intake.accept(Delivery(Signal.TRACES, "http", packed, "protobuf", "gzip"), WHO, hold)
             assert intake.budget.used == len(packed) + len(body)
         assert intake.budget.used == 0
