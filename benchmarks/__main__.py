@@ -4,7 +4,7 @@ import argparse
 import os
 import platform
 
-from benchmarks import books, parts, road
+from benchmarks import books, parts, peers, road
 from benchmarks.measure import FULL, QUICK
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "log": parts.log,
     "throughput": road.throughput,
     "alert_latency": road.alert_latency,
+    "peers": peers.peers,
 }
 
 

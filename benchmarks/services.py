@@ -31,6 +31,19 @@ def service_requests(spans: int, *, content: int = 0) -> list[bytes]:
     return [_request(number, content).SerializeToString() for number in range(-(-spans // REQUEST_SPANS))]
 
 
+def one_span_requests(count: int) -> list[bytes]:
+    """`count` requests of one call each, as a span processor that does not batch sends them."""
+    resource = Resource(attributes=key_values({"service.name": "service-0", "tokensense.team": "team-0"}))
+    requests = []
+    for number in range(count):
+        scope, span = next(_cycle(number, 0))
+        group = ScopeSpans(scope=InstrumentationScope(name=scope, version="0.64b0"), spans=[span])
+        requests.append(
+            ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource, scope_spans=[group])])
+        )
+    return [request.SerializeToString() for request in requests]
+
+
 def _request(number: int, content: int) -> ExportTraceServiceRequest:
     scopes: dict[str, list[Span]] = {}
     cycles = REQUEST_SPANS // CYCLE_SPANS
