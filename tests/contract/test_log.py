@@ -158,7 +158,7 @@ def test_an_empty_log_can_be_read(log: Log) -> None:
     reader = log.reader()
 
     assert [reader.open(name).read(START, MIB)[0] for name in reader.partitions()] == [[], []]
-    assert reader.backlog_bytes() == 0
+    assert reader.status().uncommitted_bytes == 0
 
 
 def test_only_what_was_committed_may_go(log: Log) -> None:
@@ -204,7 +204,7 @@ def test_what_was_committed_makes_room(log: Log) -> None:
                 if not batch:
                     break
             partition.commit(position)
-        assert reader.backlog_bytes() == 0
+        assert reader.status().uncommitted_bytes == 0
         await writer.append(an_entry(1000))
         await writer.stop()
         assert 1000 in numbers(log)
@@ -216,15 +216,15 @@ def test_backlog_is_what_is_not_committed(log: Log) -> None:
     """The backlog counts appended bytes and falls with each commit, not with each read."""
     asyncio.run(appended(log.writer(), [an_entry(number, size=1000) for number in range(10)]))
     reader = log.reader()
-    whole = reader.backlog_bytes()
+    whole = reader.status().uncommitted_bytes
     # Ten bodies of 1000 bytes, and a few bytes around each.
     assert 10_000 < whole < 11_000
 
     partition = reader.open(reader.partitions()[0])
     _, position = partition.read(START, MIB)
-    assert reader.backlog_bytes() == whole
+    assert reader.status().uncommitted_bytes == whole
     partition.commit(position)
-    assert reader.backlog_bytes() == whole / 2
+    assert reader.status().uncommitted_bytes == whole / 2
 
 
 def test_an_entry_that_can_never_fit_is_refused_for_good(log: Log) -> None:

@@ -32,5 +32,4 @@ RECOVERY_CLEANED = Happening(
     "Rows of an aborted epoch or a forgotten key removed from the recovery store before a start.",
     level=logging.INFO,
 )
-BACKLOG_BYTES = Level("dataflow_backlog_bytes", "Bytes on the log that the dataflow has not committed.")
 COMMITTED_AT = Level("dataflow_committed_at_seconds", "Unix time of the last recovery point that is durable.")

@@ -9,13 +9,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokensense_otel.core.component import Component, system_clock
 from tokensense_otel.core.events import configure_logging, share_metrics
 from tokensense_otel.service import handshake, places
 from tokensense_otel.service.config import Settings
 from tokensense_otel.service.loader import Loaded
+
+if TYPE_CHECKING:
+    from tokensense_otel.receiver.log.log import LogReader
 
 Report = Callable[[Mapping[str, str]], None]
 """Called once with the real endpoints when the part works."""
@@ -96,33 +99,38 @@ def _exporters(loaded: Loaded, report: Report) -> None:
 
 
 def _api(loaded: Loaded, report: Report) -> None:
+    from tokensense_otel.receiver.log.embedded import EmbeddedLog
     from tokensense_otel.service.api.app import Sources, make_app, store_check
+    from tokensense_otel.service.api.backlog import LogCollector
     from tokensense_otel.service.api.explainer import explainer
     from tokensense_otel.service.api.server import ApiServer
     from tokensense_otel.store.database import open_database
 
     settings = loaded.settings
     engine = open_database(settings.store.url, data_dir=settings.data_dir)
-    checks = {"store": store_check(engine), **_log_checks(settings)}
+    log = EmbeddedLog(settings.log, places.log_dir(settings.data_dir)).reader()
+    checks = {"store": store_check(engine), **_log_checks(settings, log)}
+    collectors = (LogCollector(log, settings.log.max_bytes, system_clock),)
     explain = explainer(engine, settings.dataflow.accounting)
-    app = make_app(Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir), explain))
+    app = make_app(Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir), explain, collectors))
     server = ApiServer(settings.api, app)
     _serve(server, lambda: report({"api": server.endpoint}))
     engine.dispose()
 
 
-def _log_checks(settings: Settings) -> dict[str, Callable[[], str]]:
-    from tokensense_otel.receiver.log.embedded import EmbeddedLog
-
+def _log_checks(settings: Settings, log: "LogReader") -> dict[str, Callable[[], str]]:
     folder = places.log_dir(settings.data_dir)
-    reader = EmbeddedLog(settings.log, folder).reader()
 
     def writable() -> str:
         if not os.access(folder, os.W_OK):
             raise PermissionError(f"{folder} is not writable")
         return "ok"
 
-    return {"log": writable, "backlog": lambda: f"{reader.backlog_bytes()} bytes"}
+    def backlog() -> str:
+        status = log.status()
+        return f"{status.uncommitted_bytes} bytes, the oldest for {status.lag_s(system_clock()):.0f} s"
+
+    return {"log": writable, "backlog": backlog}
 
 
 def _serve(component: Component, ready: Callable[[], None]) -> None:

@@ -25,6 +25,10 @@ class LogConfig(Config):
     segment_bytes: int = Field(default=64 * MIB, ge=4096)
     """Size of a file at which the next one begins. Disk space is given back in whole files."""
 
+    segment_age_s: float = Field(default=600.0, gt=0)
+    """Age of a file at which the next one begins, in seconds. Requests, with any prompts in them, are gone from the
+    disk this long after the dataflow has accounted them at the latest."""
+
     commit_bytes: int = Field(default=8 * MIB, ge=1)
     """About how much is made durable with one sync of the disk."""
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from tokensense_otel.core.events import Happening, Level
+from tokensense_otel.core.events import Happening
 
 APPENDED_BYTES = Happening("log_appended_bytes", "Bytes made durable on the log.")
 COMMITS = Happening("log_commits", "Syncs of the disk that made appends durable.")
@@ -16,7 +16,28 @@ WRITER_FAILED = Happening(
     level=logging.ERROR,
 )
 DISK_RECOVERED = Happening("log_disk_recovered", "Commits work again.", level=logging.INFO)
-FULL = Happening("log_full", "The log reached max_bytes; nothing is accepted until it is read.", level=logging.ERROR)
+FULL = Happening(
+    "log_full",
+    "The log reached max_bytes with requests that the dataflow has not read; nothing is accepted until it has.",
+    level=logging.ERROR,
+)
+HAS_ROOM = Happening("log_has_room", "The log has room again.", level=logging.INFO)
+FOLDER_LOST = Happening(
+    "log_folder_lost",
+    "The log's folder was deleted, moved or taken by another receiver; nothing is accepted until it is there again.",
+    level=logging.ERROR,
+)
+FOLDER_MADE = Happening(
+    "log_folder_made_again",
+    "The log's folder had been deleted and was made again: what was not accounted is gone.",
+    level=logging.ERROR,
+)
+NOT_TRIMMED = Happening(
+    "log_not_trimmed",
+    "A file that is accounted could not be deleted, or the note of how far that is not be written; nothing is lost.",
+    labels=("partition",),
+    level=logging.WARNING,
+)
 TAIL_CUT = Happening(
     "log_tail_cut",
     "An unfinished, never acknowledged write was cut off when the log was opened.",
@@ -34,11 +55,11 @@ POISON_ENTRY = Happening(
     labels=("partition",),
     level=logging.ERROR,
 )
-POSITION_TRIMMED = Happening(
-    "log_position_trimmed",
-    "Reading resumed from before the first entry that is still there.",
+MISSING = Happening(
+    "log_missing_bytes",
+    "Bytes that were on the log and are not any more, though nobody had read them: files were deleted by hand.",
     labels=("partition",),
-    level=logging.WARNING,
+    level=logging.ERROR,
 )
 POSITION_BEYOND = Happening(
     "log_position_beyond_end",
@@ -46,4 +67,3 @@ POSITION_BEYOND = Happening(
     labels=("partition",),
     level=logging.WARNING,
 )
-DISK_BYTES = Level("log_disk_bytes", "Bytes that the log takes on disk.")

@@ -1,20 +1,27 @@
 """A log's folder and the files in it, as writer and readers in different processes both see them.
 
     log/            lock · log.json (version, partitions)
-      p000/         committed (a position) · 00001767225600000000.log · …      one file a segment, named by its offset
+      p000/         committed (a position) · 00001767225600000000-00000000000000000000.log · …      a file a segment
+
+A segment is named by the offset of its first byte and by how far the log reached when it was begun: between the two
+there never was anything, and a reader that has not come as far as the second knows that a segment is missing.
 
 Offsets are global to a partition and are never used twice, whatever happens: a segment begins where the one before
 ended, or, when there is doubt about what a reader has seen (first start, restart, failed write), higher than that.
-So a position kept by a reader can point at nothing, but never at something else. Folders are private to the user.
+So a position kept by a reader can point at nothing, but never at something else. Prompts may be in it: folders and
+files are private to the user.
 """
 
+import contextlib
 import json
 import os
+import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.receiver.log.segment import (
+    MARKER_BYTES,
     RECORD_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
     marker_of,
@@ -23,14 +30,16 @@ from tokensense_otel.receiver.log.segment import (
 )
 
 _LAYOUT_VERSION = 1
-_SUFFIX = ".log"
+_SEGMENT_NAME: Final = re.compile(r"(\d{20})-(\d{20})\.log")
+_COMMITTED: Final = "committed"
 _SEARCH_BYTES = 1 << 20
 
 
 class Segment(NamedTuple):
-    """A segment's file and the global offset of its first byte."""
+    """A segment's file, the global offset of its first byte, and how far the log reached before it."""
 
     base: int
+    after: int
     path: Path
 
 
@@ -39,7 +48,7 @@ def partition_names(count: int) -> list[str]:
 
 
 def ensure_layout(directory: Path, partitions: int) -> None:
-    """Create the folders and the note of how many partitions there are, or check it.
+    """Create the folders and the note of how many partitions there are, or check it. Folders become private.
 
     Raises:
         ConfigError: when the log was created with another number, or the folder cannot be used.
@@ -48,7 +57,9 @@ def ensure_layout(directory: Path, partitions: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         note = directory / "log.json"
         if not note.exists():
-            write_atomically(note, json.dumps({"version": _LAYOUT_VERSION, "partitions": partitions}).encode())
+            write_atomically(
+                note, json.dumps({"version": _LAYOUT_VERSION, "partitions": partitions}).encode(), sync=True
+            )
         layout = json.loads(note.read_bytes())
         version, stored = layout["version"], layout["partitions"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -61,18 +72,42 @@ def ensure_layout(directory: Path, partitions: int) -> None:
             f"write partitions: {stored}"
         )
     try:
-        for name in partition_names(partitions):
-            (directory / name).mkdir(mode=0o700, exist_ok=True)
+        for folder in (directory, *(directory / name for name in partition_names(partitions))):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with contextlib.suppress(PermissionError):  # somebody else's folder that we may use as it is
+                folder.chmod(0o700)
         sync_folder(directory)
+        sync_folder(directory.parent)
     except OSError as error:
         raise ConfigError(f"log: {directory} cannot be used: {error}") from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a small file; a reader sees the old content or the new."""
+def read_committed(folder: Path) -> int:
+    """The offset up to which a partition is consumed for good; 0 when nothing says so."""
+    try:
+        content = (folder / _COMMITTED).read_bytes()
+    except FileNotFoundError:
+        return 0
+    return int(content) if content.isdigit() else 0
+
+
+def write_committed(folder: Path, offset: int) -> None:
+    write_atomically(folder / _COMMITTED, str(offset).encode())
+
+
+def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
+    """Replace a small file; a reader sees the old content or the new, with `sync` also after a loss of power."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
+    with open(temporary, "wb", opener=_private) as file:
+        file.write(content)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def sync_folder(folder: Path) -> None:
@@ -84,14 +119,30 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def segment_path(folder: Path, base: int) -> Path:
-    return folder / f"{base:020d}{_SUFFIX}"
+def segment_path(folder: Path, base: int, after: int) -> Path:
+    return folder / f"{base:020d}-{after:020d}.log"
 
 
 def list_segments(folder: Path) -> list[Segment]:
-    """The segments of a partition in order. The last one is the only one that may still grow."""
-    bases = sorted(int(path.stem) for path in folder.iterdir() if path.suffix == _SUFFIX and path.stem.isdigit())
-    return [Segment(base, segment_path(folder, base)) for base in bases]
+    """The segments of a partition in order. The last one is the only one that may still grow.
+
+    None when the folder is missing: whoever writes makes it again, or puts it back.
+    """
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    found = (_SEGMENT_NAME.fullmatch(name) for name in names)
+    return sorted(Segment(int(each[1]), int(each[2]), folder / each[0]) for each in found if each)
+
+
+def disk_bytes(folder: Path) -> int:
+    """Bytes in a partition's segments; those that are deleted meanwhile do not count."""
+    total = 0
+    for segment in list_segments(folder):
+        with contextlib.suppress(FileNotFoundError):
+            total += segment.path.stat().st_size
+    return total
 
 
 class SegmentFile:
@@ -138,8 +189,15 @@ class SegmentFile:
             at = end
 
     def _read_marker(self) -> bytes | None:
-        self._marker = marker_of(os.pread(self._handle, SEGMENT_HEADER_BYTES, 0))
-        return self._marker
+        """The header's marker, or, when no record bears it, the first record's; `None` when neither can be read."""
+        marker = marker_of(os.pread(self._handle, SEGMENT_HEADER_BYTES, 0))
+        first = os.pread(self._handle, MARKER_BYTES, SEGMENT_HEADER_BYTES)
+        if first != marker and len(first) == MARKER_BYTES:
+            whole = self._whole(first, SEGMENT_HEADER_BYTES, RECORD_HEADER_BYTES)[0]
+            if whole and (marker is None or self._search(marker, SEGMENT_HEADER_BYTES) is None):
+                marker = first
+        self._marker = marker
+        return marker
 
     def _whole(self, marker: bytes, at: int, max_bytes: int) -> tuple[list[memoryview], int]:
         buffer = os.pread(self._handle, max_bytes, at)

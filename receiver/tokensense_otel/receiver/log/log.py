@@ -4,7 +4,7 @@ Delivery: an `append` that returned is durable and will be read at least once, i
 starts from any position that `read` handed out; only what was committed may be trimmed.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tokensense_otel.receiver.log.entry import Entry
 
@@ -12,6 +12,18 @@ Position = str
 """Opaque and ordered within its partition; safe to keep on disk. `START` is before the first entry."""
 
 START: Position = ""
+
+
+class LogStatus(NamedTuple):
+    """How a log is, over all partitions: what it takes on disk, what is not committed, and since when (Unix ns)."""
+
+    disk_bytes: int
+    uncommitted_bytes: int
+    oldest_uncommitted_ns: int | None
+
+    def lag_s(self, now_ns: int) -> float:
+        """For how long the oldest uncommitted entry has been waiting, in seconds."""
+        return max(0, now_ns - self.oldest_uncommitted_ns) / 1e9 if self.oldest_uncommitted_ns is not None else 0.0
 
 
 class LogWriter(Protocol):
@@ -56,6 +68,6 @@ class LogReader(Protocol):
 
     def open(self, partition: str) -> PartitionReader: ...
 
-    def backlog_bytes(self) -> int:
-        """Bytes that are on the log and not committed, over all partitions."""
+    def status(self) -> LogStatus:
+        """How much is on the log, and how far its readers are behind."""
         ...

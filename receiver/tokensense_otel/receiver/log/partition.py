@@ -10,7 +10,13 @@ from typing import Final
 
 from tokensense_otel.core.component import Clock
 from tokensense_otel.receiver.log import events
-from tokensense_otel.receiver.log.files import SegmentFile, list_segments, segment_path, sync_folder
+from tokensense_otel.receiver.log.files import (
+    SegmentFile,
+    list_segments,
+    read_committed,
+    segment_path,
+    sync_folder,
+)
 from tokensense_otel.receiver.log.segment import (
     MARKER_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -27,12 +33,21 @@ _GAP_BYTES: Final = 2 * MAX_PAYLOAD_BYTES
 
 @dataclass
 class _OpenSegment:
-    """The segment that grows: its file and marker, the global offset of its first byte, and its size."""
+    """The segment that grows: its file and marker, the global offset of its first byte, when it began, its size."""
 
+    path: Path
     handle: int
     marker: bytes
     base: int
+    began_ns: int
     size: int = SEGMENT_HEADER_BYTES
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+    def holds_records(self) -> bool:
+        return self.size > SEGMENT_HEADER_BYTES
 
 
 class PartitionWriter:
@@ -49,7 +64,11 @@ class PartitionWriter:
         self._segment_bytes = segment_bytes
         self._clock = clock
         self._segment: _OpenSegment | None = None
-        self._next_base = max(_cut_tail(folder), clock())
+        self._left_ns: int | None = None
+        self._after, unseen = _cut_tail(folder)
+        if self._after:
+            self._left_ns = clock()  # there is a file of an earlier run
+        self._next_base = max(unseen, read_committed(folder) + _GAP_BYTES, clock())
 
     def append(self, payloads: list[bytes]) -> int:
         """Write and sync the payloads; returns the bytes that this took on disk.
@@ -59,9 +78,8 @@ class PartitionWriter:
         """
         size = sum(RECORD_HEADER_BYTES + len(payload) for payload in payloads)
         segment, created = self._segment, 0
-        if segment is not None and SEGMENT_HEADER_BYTES < segment.size > self._segment_bytes - size:
-            self._next_base = segment.base + segment.size
-            self.close()
+        if segment is not None and segment.holds_records() and segment.size > self._segment_bytes - size:
+            self._finish(segment)
             segment = None
         if segment is None:
             segment, created = self._create(), SEGMENT_HEADER_BYTES
@@ -69,25 +87,51 @@ class PartitionWriter:
         try:
             _write_all(segment.handle, data, segment.size)
             _sync(segment.handle)
-            if os.fstat(segment.handle).st_nlink == 0:
-                raise FileNotFoundError(errno.ENOENT, "the log's files were deleted", str(self.folder))
-        except OSError:
+            _refuse_stranger(segment)
+        except BaseException:
             self._abandon(segment, size)
             raise
         segment.size += size
         return created + size
+
+    def leave(self) -> None:
+        """Use the open segment no more: its folder is not the log's any more."""
+        if self._segment is not None:
+            self._finish(self._segment)
+            self._next_base = max(self._next_base, self._clock())
+
+    def begin_anew(self, older_than_ns: int) -> None:
+        """Finish a segment with records that began that long ago (or in the future, by a clock since set back), so
+        that readers can delete it.
+
+        Raises:
+            OSError: the new one could not be begun; the next append tries again.
+        """
+        now, segment = self._clock(), self._segment
+        if segment is None:
+            if self._left_ns is not None and not 0 <= now - self._left_ns < older_than_ns:
+                self._create()
+        elif segment.holds_records() and not 0 <= now - segment.began_ns < older_than_ns:
+            self._finish(segment)
+            self._create()
 
     def close(self) -> None:
         if self._segment is not None:
             os.close(self._segment.handle)
             self._segment = None
 
+    def _finish(self, segment: _OpenSegment) -> None:
+        self._after = self._next_base = segment.end
+        self.close()
+
     def _create(self) -> _OpenSegment:
-        path = segment_path(self.folder, self._next_base)
+        path = segment_path(self.folder, self._next_base, self._after)
         segment = _OpenSegment(
+            path=path,
             handle=os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600),
             marker=secrets.token_bytes(MARKER_BYTES),
             base=self._next_base,
+            began_ns=self._clock(),
         )
         try:
             _write_all(segment.handle, segment_header(segment.marker), 0)
@@ -99,14 +143,16 @@ class PartitionWriter:
                 path.unlink()
             self._next_base += SEGMENT_HEADER_BYTES
             raise
-        self._segment = segment
+        self._segment, self._left_ns = segment, None
         return segment
 
     def _abandon(self, segment: _OpenSegment, attempted: int) -> None:
         """After a failed write: cut it off as well as the disk allows, and never use its offsets again."""
         with contextlib.suppress(OSError):
             os.ftruncate(segment.handle, segment.size)
-        self._next_base = max(segment.base + segment.size + attempted, self._clock())
+        self._after = segment.end
+        self._left_ns = self._clock()
+        self._next_base = max(segment.end + attempted, self._clock())
         self.close()
 
 
@@ -119,12 +165,25 @@ def _write_all(handle: int, data: bytes, at: int) -> None:
         at += written
 
 
-def _cut_tail(folder: Path) -> int:
-    """Cut an unfinished write off the last segment; returns the lowest offset that nobody can have seen."""
+def _refuse_stranger(segment: _OpenSegment) -> None:
+    """What was written into a file that readers do not find under its name any more is not on the log."""
+    try:
+        same = os.path.samestat(segment.path.stat(), os.fstat(segment.handle))
+    except FileNotFoundError:
+        same = False
+    if not same:
+        raise FileNotFoundError(errno.ENOENT, "the log's files were deleted or moved", str(segment.path))
+
+
+def _cut_tail(folder: Path) -> tuple[int, int]:
+    """Cut an unfinished write off the last segment.
+
+    Returns how far the log reaches, and the lowest offset that nobody can have seen; both 0 for an empty one.
+    """
     segments = list_segments(folder)
     if not segments:
-        return 0
-    base, path = segments[-1]
+        return 0, 0
+    base, _, path = segments[-1]
     file = SegmentFile(path)
     try:
         size, end = file.size(), file.end_of_records()
@@ -133,4 +192,4 @@ def _cut_tail(folder: Path) -> int:
     if end < size:
         os.truncate(path, end)
         events.TAIL_CUT(segment=path.name, partition=folder.name, bytes=size - end)
-    return base + size + _GAP_BYTES
+    return base + end, base + size + _GAP_BYTES

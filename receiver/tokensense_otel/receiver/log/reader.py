@@ -4,6 +4,7 @@ Delivery: at least once. Every entry whose `append` returned is read, in order w
 that was handed out before. Entries whose `append` failed may be read as well (their sender tries again).
 """
 
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -14,15 +15,15 @@ from tokensense_otel.receiver.log.entry import Entry, decode_entry
 from tokensense_otel.receiver.log.files import (
     Segment,
     SegmentFile,
+    disk_bytes,
     ensure_layout,
     list_segments,
     partition_names,
-    write_atomically,
+    read_committed,
+    write_committed,
 )
-from tokensense_otel.receiver.log.log import START, Position
+from tokensense_otel.receiver.log.log import START, LogStatus, Position
 from tokensense_otel.receiver.log.segment import SEGMENT_HEADER_BYTES
-
-_COMMITTED = "committed"
 
 
 class EmbeddedReader:
@@ -42,8 +43,15 @@ class EmbeddedReader:
             raise ValueError(f"the log has no partition {partition!r}")
         return EmbeddedPartition(partition, self._directory / partition)
 
-    def backlog_bytes(self) -> int:
-        return sum(_backlog_bytes(self._directory / name) for name in self._partitions)
+    def status(self) -> LogStatus:
+        """Costs a look at each file and one entry a partition: for health checks and metrics, not for each request."""
+        folders = [self._directory / name for name in self._partitions]
+        oldest = (_oldest_uncommitted(folder) for folder in folders)
+        return LogStatus(
+            disk_bytes=sum(disk_bytes(folder) for folder in folders),
+            uncommitted_bytes=sum(_uncommitted_bytes(folder) for folder in folders),
+            oldest_uncommitted_ns=min((ns for ns in oldest if ns is not None), default=None),
+        )
 
 
 class EmbeddedPartition:
@@ -54,6 +62,7 @@ class EmbeddedPartition:
         self._folder = folder
         self._file: SegmentFile | None = None
         self._base = -1
+        self._entered = -1
         self._opened = False
 
     def read(self, position: Position, max_bytes: int) -> tuple[list[Entry], Position]:
@@ -68,20 +77,33 @@ class EmbeddedPartition:
             last = index == len(segments) - 1
             if not last and segments[index + 1].base <= at:
                 continue
+            self._look_between(at, segment)
             entries, at = self._read_segment(segment, max(at, segment.base), max_bytes, last=last)
             if entries:
                 return entries, str(at)
         return [], position if at <= _offset(position) else str(at)
 
     def commit(self, position: Position) -> None:
-        """Remembers the position (for the backlog) and deletes the segments that end before it, never the last."""
+        """Notes the position (for `status`) and deletes the segments that end before it, never the last.
+
+        Room is made even where the note cannot be written, because the disk may be full.
+        """
         at = _offset(position)
-        if at > _committed(self._folder):
-            write_atomically(self._folder / _COMMITTED, str(at).encode())
+        try:
+            if at > read_committed(self._folder):
+                write_committed(self._folder, at)
+        except OSError as error:
+            events.NOT_TRIMMED(partition=self._name, reason=str(error))
         for segment in list_segments(self._folder)[:-1]:
-            if segment.base + segment.path.stat().st_size > at:
+            try:
+                if segment.base + segment.path.stat().st_size > at:
+                    break
+                segment.path.unlink(missing_ok=True)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                events.NOT_TRIMMED(partition=self._name, reason=str(error))
                 break
-            segment.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         if self._file is not None:
@@ -123,13 +145,17 @@ class EmbeddedPartition:
             self._file, self._base = SegmentFile(segment.path), segment.base
         return self._file
 
-    def _look_back(self, at: int, segments: list[Segment]) -> None:
-        """Say so when a position from an earlier run does not meet the log as it is now."""
-        if not segments or at == 0:
+    def _look_between(self, at: int, segment: Segment) -> None:
+        """Say so when what lay between a position and the segment it leads to is not there any more."""
+        if segment.base <= max(at, self._entered):
             return
-        if at < segments[0].base and at != _committed(self._folder):
-            events.POSITION_TRIMMED(partition=self._name, position=at, first=segments[0].base)
-        if at > segments[-1].base + segments[-1].path.stat().st_size:
+        self._entered = segment.base
+        if 0 < at < segment.after:
+            events.MISSING(segment.after - at, partition=self._name, position=at, segment=segment.path.name)
+
+    def _look_back(self, at: int, segments: list[Segment]) -> None:
+        """Say so when a position from an earlier run is beyond the log as it is now."""
+        if segments and at > segments[-1].base + segments[-1].path.stat().st_size:
             events.POSITION_BEYOND(partition=self._name, position=at)
 
 
@@ -141,21 +167,26 @@ def _offset(position: Position) -> int:
     return int(position)
 
 
-def _committed(folder: Path) -> int:
-    try:
-        content = (folder / _COMMITTED).read_bytes()
-    except FileNotFoundError:
-        return 0
-    return int(content) if content.isdigit() else 0
-
-
-def _backlog_bytes(folder: Path) -> int:
-    committed = _committed(folder)
+def _uncommitted_bytes(folder: Path) -> int:
+    committed = read_committed(folder)
     total = 0
-    for base, path in list_segments(folder):
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            continue
-        total += max(0, size - max(committed - base, SEGMENT_HEADER_BYTES))
+    for segment in list_segments(folder):
+        with contextlib.suppress(FileNotFoundError):
+            size = segment.path.stat().st_size
+            total += max(0, size - max(committed - segment.base, SEGMENT_HEADER_BYTES))
     return total
+
+
+def _oldest_uncommitted(folder: Path) -> int | None:
+    """When the first entry that is not committed was received; `None` when there is none (or it is damaged)."""
+    committed = read_committed(folder)
+    for segment in list_segments(folder):
+        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+            file = SegmentFile(segment.path)
+            try:
+                payloads, _, _ = file.read(committed - segment.base, 1)
+            finally:
+                file.close()
+            if payloads:
+                return decode_entry(payloads[0]).received_ns
+    return None

@@ -5,11 +5,11 @@ partition (the next in turn), syncs once, and wakes those who wait; while it syn
 
 A write that failed half-way is cut off and its segment abandoned: after a failed sync nobody knows what the disk
 holds, so those bytes are never trusted, and the next commit begins a new segment at an offset that was never used.
+Whatever is wrong (disk, limits, the folder itself), each commit looks anew: it works again as soon as it can.
 """
 
 import asyncio
-import fcntl
-import os
+import contextlib
 import threading
 from collections import deque
 from pathlib import Path
@@ -20,12 +20,14 @@ from tokensense_otel.core.errors import ConfigError, Retryable, TokenSenseError,
 from tokensense_otel.receiver.log import events
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.receiver.log.entry import Entry, encode_entry
-from tokensense_otel.receiver.log.files import ensure_layout, list_segments, partition_names
+from tokensense_otel.receiver.log.files import disk_bytes, partition_names
+from tokensense_otel.receiver.log.lock import FolderLock
 from tokensense_otel.receiver.log.partition import PartitionWriter
 from tokensense_otel.receiver.log.segment import MAX_PAYLOAD_BYTES
 
 _DISK_DELAY_S: Final = 2.0
 _BUSY_DELAY_S: Final = 1.0
+_LONGEST_WAIT_S: Final = 5.0
 
 _Waiting = tuple[bytes, asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
@@ -40,9 +42,10 @@ class EmbeddedWriter:
         self._partitions: list[PartitionWriter] = []
         self._turn = 0
         self._disk_bytes = 0
-        self._troubled = False
+        self._troubled: set[str] = set()
         self._full = False
-        self._lock_file: int | None = None
+        self._lost = False
+        self._lock = FolderLock(directory, config.partitions)
         self._wake = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
@@ -78,8 +81,7 @@ class EmbeddedWriter:
         self._release()
 
     def _start(self) -> None:
-        ensure_layout(self._directory, self._config.partitions)
-        self._lock_file = _lock(self._directory)
+        self._lock.acquire()
         try:
             self._partitions = [
                 PartitionWriter(self._directory / name, self._config.segment_bytes, self._clock)
@@ -97,26 +99,39 @@ class EmbeddedWriter:
         for partition in self._partitions:
             partition.close()
         self._partitions = []
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        self._lock.release()
 
     def _run(self) -> None:
-        while group := self._next_group():
-            try:
-                error = self._commit([payload for payload, _, _ in group])
-            except Exception as unforeseen:  # noqa: BLE001 - whatever it is, senders get an answer and the log goes on
-                events.WRITER_FAILED(reason=repr(unforeseen))
-                error = Retryable("the log could not write", delay_s=_DISK_DELAY_S)
-            _wake_all(group, error)
+        while (group := self._next_group()) is not None:
+            if group:
+                self._answer(group)
+            self._finish_old_segments()
 
-    def _next_group(self) -> list[_Waiting]:
-        """What waits, up to about `commit_bytes`; blocks until there is some, empty when the log is closed."""
+    def _answer(self, group: list[_Waiting]) -> None:
+        """Commit what waits and say so to those who wait."""
+        try:
+            error = self._commit([payload for payload, _, _ in group])
+        except Exception as unforeseen:  # noqa: BLE001 - whatever it is, senders get an answer and the log goes on
+            events.WRITER_FAILED(reason=repr(unforeseen))
+            error = Retryable("the log could not write", delay_s=_DISK_DELAY_S)
+        _wake_all(group, error)
+
+    def _finish_old_segments(self) -> None:
+        """Where nothing fills them, files are finished by age, so that what is accounted does not stay on the disk."""
+        for partition in self._partitions:
+            # A disk that refuses is reported when somebody has something to lose by it.
+            with contextlib.suppress(OSError):
+                partition.begin_anew(int(self._config.segment_age_s * 1e9))
+
+    def _next_group(self) -> list[_Waiting] | None:
+        """What waits, up to about `commit_bytes`; empty when nothing came for a while, `None` when it is closed."""
         group: list[_Waiting] = []
         size = 0
         with self._wake:
-            while not self._waiting and self._open:
-                self._wake.wait()
+            if not self._waiting and self._open:
+                self._wake.wait(min(self._config.segment_age_s, _LONGEST_WAIT_S))
+            if not self._waiting and not self._open:
+                return None
             while self._waiting and (not group or size + len(self._waiting[0][0]) <= self._config.commit_bytes):
                 group.append(self._waiting.popleft())
                 size += len(group[-1][0])
@@ -126,6 +141,9 @@ class EmbeddedWriter:
     def _commit(self, payloads: list[bytes]) -> TokenSenseError | None:
         """Make a group durable; what to tell its senders when that failed."""
         size = sum(len(payload) for payload in payloads)
+        if not (self._lock.is_held() or self._regained()):
+            events.COMMIT_FAILED(len(payloads))
+            return Retryable("the log's folder is missing", delay_s=_DISK_DELAY_S)
         if not self._fits(size):
             events.COMMIT_FAILED(len(payloads))
             return Retryable("the log is full until the dataflow has read on", delay_s=_DISK_DELAY_S)
@@ -135,18 +153,34 @@ class EmbeddedWriter:
             written = partition.append(payloads)
         except OSError as error:
             events.COMMIT_FAILED(len(payloads))
-            if not self._troubled:
+            if partition.name not in self._troubled:
                 events.DISK_FAILING(reason=str(error), partition=partition.name)
-            self._troubled = True
+            self._troubled.add(partition.name)
             return Retryable(f"the log's disk refuses to write: {error.strerror}", delay_s=_DISK_DELAY_S)
-        if self._troubled:
-            events.DISK_RECOVERED()
-            self._troubled = False
+        if partition.name in self._troubled:
+            self._troubled.remove(partition.name)
+            events.DISK_RECOVERED(partition=partition.name)
         self._disk_bytes += written
         events.COMMITS()
         events.APPENDED_BYTES(written)
-        events.DISK_BYTES.set(self._disk_bytes)
         return None
+
+    def _regained(self) -> bool:
+        """Whether the log's folder, which was lost, is ours again."""
+        try:
+            made = self._lock.regain()
+        except (OSError, ConfigError) as error:
+            if not self._lost:
+                events.FOLDER_LOST(reason=str(error))
+            self._lost = True
+            return False
+        self._lost = False
+        if made:
+            events.FOLDER_MADE(directory=str(self._directory))
+            for partition in self._partitions:
+                partition.leave()
+            self._measure()
+        return True
 
     def _fits(self, size: int) -> bool:
         """Whether there is room under `max_bytes`. Readers make room by deleting files: look again first."""
@@ -155,31 +189,13 @@ class EmbeddedWriter:
         full = self._disk_bytes + size > self._config.max_bytes
         if full and not self._full:
             events.FULL(bytes=self._disk_bytes, max_bytes=self._config.max_bytes)
+        if self._full and not full:
+            events.HAS_ROOM(bytes=self._disk_bytes, max_bytes=self._config.max_bytes)
         self._full = full
         return not full
 
     def _measure(self) -> None:
-        total = 0
-        for partition in self._partitions:
-            for _, path in list_segments(partition.folder):
-                try:
-                    total += path.stat().st_size
-                except FileNotFoundError:
-                    continue
-        self._disk_bytes = total
-        events.DISK_BYTES.set(total)
-
-
-def _lock(directory: Path) -> int:
-    handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise ConfigError(
-            f"log: another receiver is writing to {directory}; stop it or use another data_dir"
-        ) from error
-    return handle
+        self._disk_bytes = sum(disk_bytes(partition.folder) for partition in self._partitions)
 
 
 def _wake_all(group: list[_Waiting], error: TokenSenseError | None) -> None:

@@ -9,6 +9,7 @@ import orjson
 import sqlalchemy as sa
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -39,6 +40,8 @@ class Sources:
     checks: dict[str, Check]
     metrics: Path | None
     explain: Explain
+    collectors: tuple[Collector, ...] = ()
+    """What else is shown in `/metrics`, looked at when somebody asks."""
 
 
 def make_app(sources: Sources) -> Starlette:
@@ -123,7 +126,8 @@ class _Routes:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=str(self._sources.metrics))  # type: ignore[no-untyped-call]
         books = CollectorRegistry()
-        books.register(BooksCollector(self._sources.engine))
+        for collector in (BooksCollector(self._sources.engine), *self._sources.collectors):
+            books.register(collector)
         return Response(generate_latest(registry) + generate_latest(books), media_type=CONTENT_TYPE_LATEST)
 
 

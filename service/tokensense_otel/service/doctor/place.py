@@ -6,14 +6,18 @@ import shutil
 import socket
 from pathlib import Path
 
+from tokensense_otel.core.component import system_clock
 from tokensense_otel.core.config import split_endpoint
 from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.core.insight import rfc3339
 from tokensense_otel.service import places
 from tokensense_otel.service.doctor.finding import Finding, fail, ok, warn
 from tokensense_otel.service.loader import Loaded
 
 _MIB = 1 << 20
+_GIB = 1 << 30
 _LEAST_FREE = 512 * _MIB
+_LONG_LAG_S = 300.0
 
 
 def data_dir(loaded: Loaded) -> Finding:
@@ -94,15 +98,25 @@ def log(loaded: Loaded) -> Finding:
         return ok("log", f"{folder} is made by the first start")
     try:
         reader = EmbeddedLog(loaded.settings.log, folder).reader()
-        backlog = reader.backlog_bytes()
+        status = reader.status()
     except ConfigError as error:
         return fail("log", str(error), "see the message")
-    shown = f"{len(reader.partitions())} partitions, {backlog // _MIB} MiB wait for the dataflow"
-    if backlog > loaded.settings.log.max_bytes // 2:
+    lag_s, max_bytes = status.lag_s(system_clock()), loaded.settings.log.max_bytes
+    shown = (
+        f"{len(reader.partitions())} partitions, {_size(status.disk_bytes)} of {_size(max_bytes)}; "
+        f"{_size(status.uncommitted_bytes)} wait for the dataflow"
+    )
+    if status.oldest_uncommitted_ns is not None:
+        shown += f", the oldest for {lag_s:.0f} s, since {rfc3339(status.oldest_uncommitted_ns)}"
+    if status.uncommitted_bytes > max_bytes // 2 or lag_s > _LONG_LAG_S:
         return warn(
             "log", shown, "see whether the dataflow runs and keeps up; senders are refused when the log is full"
         )
     return ok("log", shown)
+
+
+def _size(count: int) -> str:
+    return f"{count / _MIB:.1f} MiB" if count < _GIB else f"{count / _GIB:.1f} GiB"
 
 
 def recovery(loaded: Loaded) -> Finding:
