@@ -45,6 +45,20 @@ class GrpcConfig(Config):
     """After this long a client is asked to connect anew, so that connections spread over several receivers."""
 
 
+class CorsConfig(Config):
+    """Which web pages may send from a browser."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of pages, such as `https://shop.example.com` or `https://*.example.com`; `*` is every page. None may send
+    by default."""
+
+    allowed_headers: tuple[str, ...] = ()
+    """Headers that pages may send besides those of OTLP and of keys."""
+
+    max_age_s: int = Field(default=7200, ge=0)
+    """How long a browser may remember the answer."""
+
+
 class HttpConfig(Config):
     """OTLP over HTTP/1.1: `/v1/traces`, `/v1/metrics`, `/v1/logs`, as protobuf or JSON."""
 
@@ -54,11 +68,23 @@ class HttpConfig(Config):
     tls: HttpTlsConfig | None = None
     """Encrypt with these certificates."""
 
-    keep_alive_s: int = Field(default=75, ge=1)
+    cors: CorsConfig = CorsConfig()
+    """Which web pages may send from a browser."""
+
+    keep_alive_s: float = Field(default=75.0, gt=0)
     """How long an idle connection is kept. Longer than SDKs wait between exports, or they meet a closing one."""
+
+    header_timeout_s: float = Field(default=10.0, gt=0)
+    """How long the header of a request may take to arrive."""
 
     read_timeout_s: float = Field(default=30.0, gt=0)
     """How long a body may take to arrive."""
+
+    max_header_bytes: int = Field(default=64 << 10, ge=1)
+    """The largest header of a request."""
+
+    max_connections: int = Field(default=4096, ge=1)
+    """How many connections there may be; for one more, that which has been idle the longest is closed."""
 
 
 class KeyConfig(Config):

@@ -26,6 +26,11 @@ UNFORESEEN = Happening(
     labels=("signal", "transport"),
     level=logging.ERROR,
 )
+CONNECTIONS_CLOSED = Happening(
+    "receiver_connections_closed",
+    "HTTP connections that were closed because a header or body was slow, or there were too many at work.",
+    labels=("reason",),
+)
 STARTED = Happening("receiver_started", "The OTLP servers listen.", level=logging.INFO)
 STOPPED = Happening("receiver_stopped", "The OTLP servers stopped; nothing is accepted any more.", level=logging.INFO)
 CERTIFICATE_RENEWED = Happening(

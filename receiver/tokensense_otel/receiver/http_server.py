@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import uvicorn
 
 from tokensense_otel.receiver.config import HttpConfig
+from tokensense_otel.receiver.cors import with_cors
 from tokensense_otel.receiver.http import OtlpApplication
+from tokensense_otel.receiver.http_guard import guarded
 from tokensense_otel.receiver.intake import Intake
 from tokensense_otel.receiver.listening import BACKLOG, listen, shown_endpoint
 from tokensense_otel.receiver.tls import Certificates, http_context
@@ -20,7 +22,7 @@ class HttpServer:
 
     def __init__(self, config: HttpConfig, intake: Intake, stop_timeout_s: float) -> None:
         self._config = config
-        self._application = OtlpApplication(config, intake)
+        self._application = with_cors(OtlpApplication(config, intake), config.cors)
         self._stop_timeout_s = stop_timeout_s
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -54,7 +56,7 @@ class HttpServer:
             context = http_context(Certificates("receiver.http.tls", tls, tls.min_version))
         return uvicorn.Config(
             self._application,
-            http="httptools",
+            http=guarded(self._config),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -64,7 +66,6 @@ class HttpServer:
             server_header=False,
             backlog=BACKLOG,
             ssl_context_factory=(lambda *_: context) if context is not None else None,
-            timeout_keep_alive=self._config.keep_alive_s,
             timeout_graceful_shutdown=max(1, round(self._stop_timeout_s)),
         )
 
