@@ -202,7 +202,8 @@ class Accounting(msgspec.Struct):
 
     @property
     def empty(self) -> bool:
-        return not any(getattr(self, name) for name in ACCOUNTING_FIELDS)
+        return self == _NOTHING
 
 
 ACCOUNTING_FIELDS: tuple[str, ...] = Accounting.__struct_fields__
+_NOTHING = Accounting()
