@@ -1,0 +1,131 @@
+"""Many captures in one running `up`, each in the books of a tenant of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import httpx2
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.senders import send_all, senders
+from tests.support.truth import calls_of, differences, sums
+from tests.support.waiting import eventually
+from tests.support.wire import Sent
+from tokensense_otel.service.demo.stack import FREE_PORTS, Stack
+
+Rows = list[dict[str, Any]]
+
+
+class Tenant(NamedTuple):
+    """Whose books are those of one capture: ids are the same in each arrangement of it."""
+
+    name: str
+    folder: str
+
+
+class Parcel(NamedTuple):
+    """A request for a tenant, by a transport."""
+
+    transport: str
+    tenant: str
+    sent: Sent
+
+
+class Api:
+    """What a running `up` answers, over one connection. A context manager."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._client = httpx2.Client(base_url=f"http://{endpoint}", trust_env=False, timeout=30.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.close()
+
+    def usage(self) -> Rows:
+        rows: Rows = self._client.get("/api/v1/usage").json()["usage"]
+        return rows
+
+    def metrics(self) -> str:
+        return self._client.get("/metrics").text
+
+    def accounting(self) -> dict[str, dict[str, int]]:
+        """What became of spans, by tenant, as `/metrics` tells."""
+        found: dict[str, dict[str, int]] = {}
+        for family in text_string_to_metric_families(self.metrics()):
+            if family.name == "tokensense_accounting_spans":
+                for sample in family.samples:
+                    found.setdefault(sample.labels["tenant"], {})[sample.labels["outcome"]] = int(sample.value)
+        return found
+
+    def spans(self) -> dict[str, int]:
+        """How many were read, by tenant."""
+        return {tenant: outcomes["spans"] for tenant, outcomes in self.accounting().items()}
+
+
+@contextmanager
+def stack_for(tenants: Iterable[Tenant], place: Path, **settings: Any) -> Iterator[Stack]:
+    """`up` with a key for each tenant."""
+    keys = [{"name": name, "tenant": name, "key": f"key-{name}"} for name, _ in tenants]
+    receiver = {**FREE_PORTS["receiver"], "auth": {"required": True, "keys": keys}}
+    with Stack(place, {**FREE_PORTS, **settings, "receiver": receiver}) as running:
+        yield running
+
+
+async def deliver(running: Stack, parcels: Iterable[Parcel]) -> None:
+    """Send each in this order, some at once, and come back when all are acknowledged."""
+    async with senders(running.endpoints["grpc"], running.endpoints["http"]) as by:
+        await send_all((by[transport], sent, f"key-{tenant}") for transport, tenant, sent in parcels)
+
+
+def spans_by_tenant(parcels: Iterable[Parcel]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for _, tenant, sent in parcels:
+        found[tenant] = found.get(tenant, 0) + sent.spans
+    return found
+
+
+def wrong(rows: Rows, tenants: Iterable[Tenant]) -> list[str]:
+    """Every field of every tenant that is not the truth."""
+    by_tenant: dict[str, Rows] = {}
+    for row in rows:
+        by_tenant.setdefault(row["tenant"], []).append(row)
+    return [
+        f"{name}: {difference}"
+        for name, folder in tenants
+        for difference in differences(folder, sums(folder, by_tenant.get(name, [])))
+    ]
+
+
+def unbalanced(accounting: Mapping[str, Mapping[str, int]], tenants: Iterable[Tenant]) -> list[str]:
+    """Every tenant whose calls are not those of its capture, or with a span of which nothing became."""
+    found = []
+    for name, folder in tenants:
+        total = accounting[name]
+        read = total["spans"] + total["records"] + total["metered"]
+        became = sum(total[word] for word in ("calls", "duplicates", "wrappers", "not_genai", "rejected"))
+        if (total["calls"], became) != (calls_of(folder), read):
+            found.append(f"{name}: {dict(total)}")
+    return found
+
+
+def assert_books(running: Stack, parcels: list[Parcel], tenants: list[Tenant], told: str) -> None:
+    """Once all is read, the API and then, after a stop, the command line say the truth of every tenant.
+
+    `told` is what a failure should tell besides.
+    """
+    sent = spans_by_tenant(parcels)
+    with Api(running.endpoints["api"]) as api:
+        eventually(lambda: api.spans() == sent, within_s=60, what=f"every span read; {told}")
+        # What the last spans change in other stages may come a moment later, with the next write.
+        eventually(lambda: not wrong(api.usage(), tenants), within_s=10, what=f"the truth in the API; {told}")
+        assert unbalanced(api.accounting(), tenants) == [], told
+    assert running.stop() == 0
+    command = [sys.executable, "-m", "tokensense_otel.service.main", "usage", "--config", str(running.config)]
+    done = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, timeout=60, check=True)
+    assert wrong(json.loads(done.stdout)["usage"], tenants) == [], told
