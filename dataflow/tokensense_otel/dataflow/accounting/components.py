@@ -8,6 +8,7 @@ what is beneath them, so whatever is beneath a span is settled anew when that sp
 
 from collections.abc import Iterable, Mapping
 
+from tokensense_otel.dataflow.accounting.sameness import size
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
 Node = bytes | tuple[str | bytes, ...]
@@ -57,7 +58,8 @@ class Components:
         """Unite a report with those of the same usage that were made in one span."""
         call = facts.call
         if call is not None and (call.tokens.known or call.failed):
-            self._unite(facts.span_id, ("usage", place, f"{call.tokens.input},{call.tokens.output}"))
+            sent, answered = size(call)
+            self._unite(facts.span_id, ("usage", place, f"{sent},{answered}"))
 
     def touched(self, span_ids: Iterable[bytes]) -> list[set[bytes]]:
         """What to settle anew after these spans came or changed: components, each with the spans around its members."""

@@ -1,8 +1,11 @@
 """One call out of several reports of it: the best witness's word, completed by what only the others know."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tokensense_otel.core.call import Call, Dimensions, Tokens
+from tokensense_otel.dataflow.facts import Kind, SpanFacts
 from tokensense_otel.dataflow.normalise.dialects import overcounts_stream
 from tokensense_otel.dataflow.normalise.usage import fill
 
@@ -58,6 +61,18 @@ def complete(call: Call, other: Call, *, tokens: bool) -> Call:
             changes["tokens"] = filled
             changes["notes"] = (*call.notes, f"usage completed from {other.dialect or 'another'} span")
     return msgspec.structs.replace(call, **changes) if changes else call
+
+
+def with_model(facts: SpanFacts, ancestors: Iterable[SpanFacts]) -> Call | None:
+    """Usage without an operation, if its span or the nearest span around it that lends one names a model."""
+    call = facts.call
+    if call is None or call.model:
+        return call
+    for above in ancestors:
+        lent = above.call
+        if above.kind is Kind.WRAPPER and lent is not None and not lent.tokens.known and lent.model:
+            return complete(call, lent, tokens=True)
+    return None
 
 
 def _corrected(call: Call, other: Call) -> Tokens:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tokensense_otel.core.call import Call, Source
-from tokensense_otel.dataflow.normalise.dialects import is_native, records_first
+from tokensense_otel.dataflow.normalise.dialects import is_native, loses_thoughts, records_first
 from tokensense_otel.dataflow.normalise.usage import reported
 
 SLACK_NS: Final = 2_000_000_000
@@ -40,6 +40,14 @@ def names_agree(names: tuple[str, str], others: tuple[str, str]) -> bool:
     if not some or not more:
         return True
     return any(name.startswith(other) or other.startswith(name) for name in some for other in more)
+
+
+def size(call: Call) -> tuple[int | None, int | None]:
+    """Input and output by which reports of one call are known; without the reasoning that not all of them tell."""
+    tokens = call.tokens
+    if tokens.output is not None and tokens.reasoning and loses_thoughts(call.dialect):
+        return tokens.input, tokens.output - tokens.reasoning
+    return tokens.input, tokens.output
 
 
 def same_family(one: Call, two: Call) -> bool:
@@ -76,7 +84,7 @@ def same_twin(one: Call, two: Call) -> bool:
         not _same_reporter(one, two)
         and not (one.response_id and two.response_id and one.response_id != two.response_id)
         and (one.tokens.known or (one.failed and two.failed))
-        and (one.tokens.input, one.tokens.output) == (two.tokens.input, two.tokens.output)
+        and size(one) == size(two)
         and same_family(one, two)
         and models_agree(one, two)
         and (_mostly_together(one, two) or _side_by_side(one, two) or _written_of(one, two))

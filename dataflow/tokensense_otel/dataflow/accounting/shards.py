@@ -3,6 +3,7 @@
 import zlib
 
 from tokensense_otel.core.call import Call
+from tokensense_otel.dataflow.accounting.sameness import size
 from tokensense_otel.dataflow.normalise.dialects import is_native
 
 
@@ -44,5 +45,6 @@ def may_have_twin(call: Call) -> bool:
 
 def twin_key(call: Call) -> str:
     """Two reports of one call agree on this: tenant, service and token counts; the model asked for where it failed."""
-    key = f"{call.tenant}\x1f{call.dimensions.service}\x1f{call.tokens.input}\x1f{call.tokens.output}"
+    sent, answered = size(call)
+    key = f"{call.tenant}\x1f{call.dimensions.service}\x1f{sent}\x1f{answered}"
     return key if call.tokens.known else f"{key}\x1f{call.request_model}"

@@ -11,13 +11,14 @@ import msgspec
 
 from tokensense_otel.core.call import DEFAULT_PROJECT, Call, Dimensions
 from tokensense_otel.dataflow.accounting.components import ancestors
-from tokensense_otel.dataflow.accounting.merge import complete, over
+from tokensense_otel.dataflow.accounting.merge import complete, over, with_model
 from tokensense_otel.dataflow.accounting.records import lone_events, tells_of_call
 from tokensense_otel.dataflow.accounting.sameness import (
     clusters,
     same_family,
     same_response,
     same_twin,
+    size,
     witness,
 )
 from tokensense_otel.dataflow.accounting.verdicts import Reason, Verdicts
@@ -154,30 +155,28 @@ class _Trial:
     def _admit_candidates(self, candidates: list[SpanFacts]) -> None:
         """Usage without an operation is a call only where it names a model and no call is above or beneath it."""
         admitted: dict[bytes, Call] = {}
-        lone = [
-            facts
+        named = {
+            facts.span_id: call
             for facts in candidates
-            if facts.call is not None
-            and facts.call.model
-            and facts.span_id not in self._over_calls
-            and not self._call_above(facts.span_id)
-        ]
-        around = {above.span_id for facts in lone for above in self._ancestors(facts.span_id)}
-        for facts in lone:
-            if facts.span_id not in around and facts.call is not None:
-                admitted[facts.span_id] = facts.call
-                self._say(facts.span_id, Reason.LONE_USAGE)
+            if (call := with_model(facts, self._ancestors(facts.span_id))) is not None
+        }
+        lone = [span_id for span_id in named if span_id not in self._over_calls and not self._call_above(span_id)]
+        around = {above.span_id for span_id in lone for above in self._ancestors(span_id)}
+        for span_id in lone:
+            if span_id not in around:
+                admitted[span_id] = named[span_id]
+                self._say(span_id, Reason.LONE_USAGE)
         if self._verdicts is not None:
-            self._say_candidates([facts for facts in candidates if facts.span_id not in admitted])
+            self._say_candidates([facts for facts in candidates if facts.span_id not in admitted], named)
         self._calls |= admitted
         self._above.clear()
         for span_id in admitted:
             self._mark_above(span_id)
 
-    def _say_candidates(self, refused: list[SpanFacts]) -> None:
+    def _say_candidates(self, refused: list[SpanFacts], named: Mapping[bytes, Call]) -> None:
         for facts in refused:
             above = self._call_above(facts.span_id)
-            if facts.call is None or not facts.call.model:
+            if facts.span_id not in named:
                 self._say(facts.span_id, Reason.USAGE_WITHOUT_MODEL)
             elif above:
                 self._say(facts.span_id, Reason.USAGE_WITHIN_CALL, above)
@@ -254,7 +253,10 @@ class _Trial:
         lone = {
             facts.span_id: facts.call
             for facts in wrappers
-            if facts.call is not None and facts.span_id not in self._over_calls and not self._call_above(facts.span_id)
+            if facts.call is not None
+            and facts.call.tokens.known
+            and facts.span_id not in self._over_calls
+            and not self._call_above(facts.span_id)
         }
         around = {above.span_id for span_id in lone for above in self._ancestors(span_id)}
         chosen = {span_id: call for span_id, call in lone.items() if span_id not in around}
@@ -307,8 +309,7 @@ class _Trial:
         """Two instrumentations around one request, not both of which tell its response id."""
         alike: dict[tuple[int | None, int | None], list[list[Call]]] = {}
         for group in groups:
-            tokens = _best(group).tokens
-            alike.setdefault((tokens.input, tokens.output), []).append(group)
+            alike.setdefault(size(_best(group)), []).append(group)
         joined: list[list[Call]] = []
         for near in alike.values():
             if len(near) == 1:

@@ -111,7 +111,7 @@ def classify(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping
     if known_scope:
         if name == "raw_gen_ai_request":
             return (Kind.DETAIL, "chat")
-        if name in _NAMED_WRAPPERS:
+        if name in _NAMED_WRAPPERS or (dialect.lends_model and name == dialect.lends_model):
             return _WRAPPER
         if dialect.name == "google-adk" and name == "call_llm":
             return _CHAT

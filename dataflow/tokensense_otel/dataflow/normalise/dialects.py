@@ -69,6 +69,10 @@ class Dialect:
     """The attribute by which every signal names a call, where that is not the response id that some of them have."""
     records_first: bool = False
     """Its log records are complete, its spans are not: of two reports of one call the record counts."""
+    lends_model: str = ""
+    """The name of its spans around calls that name the model which the usage beneath them does not."""
+    loses_thoughts: bool = False
+    """Only its log records tell reasoning: its spans count the answer alone."""
     details: str = ""
     """The reader in `details` for what hides in its JSON or `repr` strings."""
 
@@ -187,6 +191,7 @@ DIALECTS: Final = (
         "codex-cli",
         ("codex*",),
         records_first=True,
+        lends_model="try_run_sampling_request",
         more={
             "model": "request_model",
             "input_token_count": "input",
@@ -197,10 +202,13 @@ DIALECTS: Final = (
         },
     ),
     Dialect("openclaw", ("openclaw*",), inclusive=False),
-    Dialect("copilot", ("copilot-chat", "github.copilot*"), inclusive=False, cumulative=True),
+    Dialect("copilot", ("copilot-chat", "github.copilot*"), reports=ALL, cumulative=True),
     Dialect(
         "gemini-cli",
         ("gemini-cli",),
+        apart=GOOGLE,
+        records_first=True,
+        loses_thoughts=True,
         more={
             "model": "request_model",
             "input_token_count": "input",
@@ -276,6 +284,12 @@ def records_first(name: str) -> bool:
     """Whether the log records of the dialect of that name are better witnesses than spans."""
     dialect = _BY_NAME.get(name)
     return dialect is not None and dialect.records_first
+
+
+def loses_thoughts(name: str) -> bool:
+    """Whether the spans of the dialect of that name count answers without the reasoning that its records tell."""
+    dialect = _BY_NAME.get(name)
+    return dialect is not None and dialect.loses_thoughts
 
 
 def is_native(name: str) -> bool:

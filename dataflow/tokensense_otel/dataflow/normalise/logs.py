@@ -32,7 +32,7 @@ _HTTP_ERROR: Final = 400
 class Telling(NamedTuple):
     """What a record of some name tells. `failures` are the attributes that name an error, the first one wins.
 
-    `only` is an attribute and the value that it has to have, `needs` one that has to be there. `of_any` says that the
+    `only` is an attribute and the value that it has to have, of `needs` one has to be there. `of_any` says that the
     record is written of successes too, of which another one tells.
     """
 
@@ -40,7 +40,7 @@ class Telling(NamedTuple):
     failed: bool = False
     failures: tuple[str, ...] = ()
     only: tuple[str, str] = ("", "")
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     of_any: bool = False
 
 
@@ -50,8 +50,10 @@ RECORDS: Final[dict[str, Telling]] = {
     "gen_ai.choice": Telling(Kind.EVENT),
     "claude_code.api_request": Telling(Kind.CALL),
     "claude_code.api_error": Telling(Kind.CALL, failed=True, failures=("status_code",)),
-    # Two records tell of the end of each request, of which one has the counts.
-    "codex.sse_event": Telling(Kind.CALL, only=("event.kind", "response.completed"), needs="input_token_count"),
+    # Two records tell of the end of each request, of which one has the counts; of a stream that broke off one does.
+    "codex.sse_event": Telling(
+        Kind.CALL, only=("event.kind", "response.completed"), needs=("input_token_count", "error.message")
+    ),
     "codex.api_request": Telling(Kind.CALL, failed=True, failures=("http.response.status_code",), of_any=True),
     "gemini_cli.api_response": Telling(Kind.CALL),
     "gemini_cli.api_error": Telling(Kind.CALL, failed=True, failures=("error_type", "status_code")),
@@ -195,7 +197,7 @@ def _attributes(record: LogRecord, telling: Telling, problems: Problems) -> dict
     session = attributes.get("conversation.id")
     if session is not None:
         attributes.setdefault("gen_ai.conversation.id", session)
-    if telling.failed:
+    if telling.failed or (telling.kind is Kind.CALL and "error.message" in attributes):
         named = (to_text(attributes.get(key)) for key in telling.failures)
         attributes.setdefault("error.type", next(filter(None, named), "error"))
     return attributes
@@ -204,7 +206,7 @@ def _attributes(record: LogRecord, telling: Telling, problems: Problems) -> dict
 def _operation(telling: Telling, attributes: dict[str, Any]) -> str:
     """The operation under its normalised name; empty where this is no call."""
     key, value = telling.only
-    if (key and attributes.get(key) != value) or (telling.needs and telling.needs not in attributes):
+    if (key and attributes.get(key) != value) or (telling.needs and attributes.keys().isdisjoint(telling.needs)):
         return ""
     if telling.kind is Kind.CALL:
         status = to_count(attributes.get("http.response.status_code")) or 0

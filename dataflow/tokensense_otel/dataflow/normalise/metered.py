@@ -16,6 +16,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     HistogramDataPoint,
     Metric,
     NumberDataPoint,
+    ResourceMetrics,
 )
 
 from tokensense_otel.core.call import DEFAULT_PROJECT, Call, Source
@@ -23,7 +24,7 @@ from tokensense_otel.core.tally import Tallies
 from tokensense_otel.dataflow.facts import Kind, Measure, MeterPoint
 from tokensense_otel.dataflow.memory.points import NO_VALUE
 from tokensense_otel.dataflow.normalise.aliases import gather
-from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_text
+from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_count, to_text
 from tokensense_otel.dataflow.normalise.classify import OPERATIONS
 from tokensense_otel.dataflow.normalise.corrections import Problems, tally_problems
 from tokensense_otel.dataflow.normalise.dialects import Dialect, dialect_of_markers
@@ -34,6 +35,9 @@ from tokensense_otel.dataflow.normalise.sanity import DAY_NS, EARLIEST_NS, count
 _DELTA: Final = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
 _MOST: Final = 1 << 62
 _MAX_TEXT: Final = 256
+_HTTP_ERROR: Final = 400
+_COLLECTING_NS: Final = 100_000_000
+"""How long an SDK may take to collect its metrics. Those of some (Rust) give each metric a time of its own."""
 
 _TYPES: Final = {
     "input": Measure.INPUT,
@@ -67,6 +71,8 @@ class Metered(NamedTuple):
     choice: int = 0
     calls: int | None = None
     thoughts_apart: bool = False
+    failures: tuple[str, str] = ("", "")
+    """Attributes with an HTTP status and an error's type; a failure is there once with the type and once without."""
 
 
 _TOKEN_TYPE: Final = ("gen_ai.token.type", "gen_ai.usage.token_type")
@@ -84,7 +90,9 @@ METRICS: Final[dict[str, Metered]] = {
     "claude_code.token.usage": Metered(2, kinds=("type",)),
     # A recording is a turn, which may be many calls.
     "codex.turn.token_usage": Metered(2, kinds=("token_type",)),
-    "gemini_cli.token.usage": Metered(2, kinds=("type",), thoughts_apart=True),
+    # It tells more than the metrics of the conventions beside it.
+    "gemini_cli.token.usage": Metered(0, kinds=("type",), thoughts_apart=True),
+    "gemini_cli.api.request.count": Metered(0, Measure.CALLS, failures=("status_code", "error_type")),
 }
 """By name. `rank`: of two metrics about the same calls the one that tells more classes of tokens comes first."""
 
@@ -122,7 +130,7 @@ class MeterNormaliser:
         tallies = Tallies() if tallies is None else tallies
         for group in request.resource_metrics:
             sender: Sender | None = None
-            resource = b""
+            resource, collected_ns = b"", 0
             for scoped in group.scope_metrics:
                 for metric in scoped.metrics:
                     known = METRICS.get(metric.name)
@@ -131,9 +139,12 @@ class MeterNormaliser:
                     if sender is None:
                         sender = self._normaliser.sender(group.resource, tenant, project, received_ns)
                         resource = _digest(8, group.resource.SerializeToString())
+                        collected_ns = _collected(group)
                     problems: Problems = []
                     for value in _values(metric):
-                        found += self._of(value, metric.name, known, scoped.scope.name, sender, resource, problems)
+                        found += self._of(
+                            value, metric.name, known, scoped.scope.name, sender, resource, collected_ns, problems
+                        )
                     if problems:
                         tally_problems(tallies, problems, tenant, sender.dimensions.service)
         return found
@@ -146,12 +157,15 @@ class MeterNormaliser:
         scope: str,
         sender: Sender,
         resource: bytes,
+        collected_ns: int,
         problems: Problems,
     ) -> Iterator[MeterPoint]:
         attributes = attributes_of(value.point.attributes, problems)
         dialect = self._normaliser.dialect(scope) or dialect_of_markers(attributes)
         call = self._call(attributes, known, scope, dialect, sender, resource)
         time_ns, start_ns = value.point.time_unix_nano, value.point.start_time_unix_nano
+        if 0 < collected_ns - time_ns <= _COLLECTING_NS:
+            time_ns = collected_ns
         latest_ns = sender.received_ns + DAY_NS if sender.received_ns else 1 << 64
         if call is None or not EARLIEST_NS <= time_ns <= latest_ns:
             return
@@ -195,13 +209,16 @@ class MeterNormaliser:
         """What the series says of its calls; `None` where it is about agents, tools and the like."""
         named = attributes.get("gen_ai.operation.name")
         kind, operation = OPERATIONS.get(str(named).lower(), (Kind.WRAPPER, "")) if named else (Kind.CALL, "chat")
-        if kind is not Kind.CALL:
+        if kind is not Kind.CALL or _repeats(known, attributes):
             return None
         found = gather(attributes, {"model": "request_model"})
         request, response = to_text(found.get("request_model")), to_text(found.get("response_model"))
         provider = provider_name(to_text(found.get("provider")), response or request, to_text(found.get("host")))
         where, project = self._normaliser.owner(attributes, sender)
-        error, tier = to_text(found.get("error"))[:_MAX_TEXT], to_text(found.get("tier"))[:64]
+        error, tier = (
+            to_text(found.get("error") or attributes.get(known.failures[1]))[:_MAX_TEXT],
+            to_text(found.get("tier"))[:64],
+        )
         models = model_name(request[:_MAX_TEXT]), model_name(response[:_MAX_TEXT])
         full = full_model_name(request[:_MAX_TEXT], response[:_MAX_TEXT])
         named = (scope, str(known.rank), provider, *models, full, operation, error, tier)
@@ -231,6 +248,26 @@ class MeterNormaliser:
 
 
 _COUNTED: Final = frozenset({Measure.INPUT, Measure.OUTPUT})
+
+
+def _repeats(known: Metered, attributes: Mapping[str, Any]) -> bool:
+    """Whether the point is about failures of which another one tells with their type."""
+    status, error = known.failures
+    return (to_count(attributes.get(status)) or 0) >= _HTTP_ERROR and error not in attributes
+
+
+def _collected(group: ResourceMetrics) -> int:
+    """The latest moment of any metric about calls, at which all of one export count as collected."""
+    return max(
+        (
+            value.point.time_unix_nano
+            for scoped in group.scope_metrics
+            for metric in scoped.metrics
+            if metric.name in METRICS
+            for value in _values(metric)
+        ),
+        default=0,
+    )
 
 
 def _type(kinds: tuple[str, ...], attributes: Mapping[str, Any]) -> Measure | None:

@@ -128,11 +128,13 @@ class Normaliser:
             dialect = dialect_of_markers(attributes)
         kind, operation = classify(dialect, known_scope, span.name, attributes)
         call: Call | None = None
+        lends = False
         if (
             kind is Kind.CALL
             or kind is Kind.CANDIDATE
             or kind is Kind.DETAIL
             or _stands_in(kind, dialect, span, attributes)
+            or (lends := kind is Kind.WRAPPER and span.name == dialect.lends_model)
         ):
             call = self.reader.read(
                 span,
@@ -145,7 +147,7 @@ class Normaliser:
                 received_ns=sender.received_ns,
                 problems=problems,
             )
-            if kind is Kind.WRAPPER and not call.tokens.known:
+            if kind is Kind.WRAPPER and not call.tokens.known and not lends:
                 call = None
         sign = told_by(dialect, known_scope, span.name, attributes) if kind is not Kind.OTHER else ""
         return self.facts(span, kind, attributes, call, scope, dialect.name, sign, sender, problems)

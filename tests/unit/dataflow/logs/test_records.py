@@ -68,6 +68,13 @@ def test_claude_code_tells_each_request() -> None:
     assert facts.own.session == "s-1"
 
 
+def test_a_stream_that_broke_off_is_a_failed_call() -> None:
+    """Codex tells of its end without counts; what it used is unknown."""
+    broken = {key: value for key, value in SSE.items() if not key.endswith("_count")}
+    _, call = one(broken | {"error.message": "stream closed before response.completed"}, scope=CODEX)
+    assert (call.tokens, call.error_type) == (Tokens(), "error")
+
+
 def test_a_line_of_code_is_no_event_name() -> None:
     """Codex 0.169 names in the field where its code wrote the record, and gives it no time but of its observation."""
     place = "event otel/src/events/session_telemetry.rs:1153"

@@ -145,3 +145,26 @@ def test_whose_they_are_is_of_the_point_then_of_the_resource() -> None:
     first = metered(metric, resource={"team": "search", "service.name": "api", "user.id": "nobody"})[0]
     where = first.call.dimensions
     assert (where.team, where.service, where.user, first.service) == ("search", "api", "u", "api")
+
+
+@pytest.mark.parametrize(("apart_ns", "moments"), [(100_000_000, 1), (100_000_001, 2)])
+def test_what_is_collected_together_is_of_one_moment(apart_ns: int, moments: int) -> None:
+    """SDKs that give each metric of an export a time of its own, up to 100 ms apart, mean one interval."""
+    early: Any = {"start_ns": START, "time_ns": NOON - apart_ns}
+    points = metered(
+        a_counter("gen_ai.client.inference.usage.input_tokens", KEYS, value=7, **early),
+        a_counter("gen_ai.client.inference.usage.output_tokens", KEYS, value=7, **TIMES),
+    )
+    assert len({point.time_ns for point in points}) == moments
+
+
+def test_gemini_cli_counts_a_failure_twice() -> None:
+    """Once with the type of the error and once without; the first is the call."""
+    name, keys = "gemini_cli.api.request.count", {"model": "gemini-2.5-pro"}
+    points = metered(
+        a_counter(name, keys | {"status_code": 200}, value=3, **TIMES),
+        a_counter(name, keys | {"status_code": 400, "error_type": "ApiError"}, value=1, **TIMES),
+        a_counter(name, keys | {"status_code": 400}, value=1, **TIMES),
+    )
+    told = [(point.measure, point.value, point.call.error_type) for point in points]
+    assert told == [(Measure.CALLS, 3, ""), (Measure.CALLS, 1, "ApiError")]

@@ -228,14 +228,15 @@ VECTORS: list[tuple[str, str, dict[str, Any], Tokens]] = [
         Tokens(250, 70, 50),
     ),
     (
-        "gemini cli: bare names",
+        "gemini cli: bare names, thoughts apart",
         "gemini-cli",
         {
             "gen_ai.operation.name": "llm_call",
             "model": "gemini-2.5-pro",
             "input_token_count": 600,
-            "output_token_count": 120,
+            "output_token_count": 40,
             "thoughts_token_count": 80,
+            "total_token_count": 720,
         },
         Tokens(600, 120, cache_write=0, reasoning=80),
     ),
