@@ -44,6 +44,12 @@ class GrpcConfig(Config):
     max_connection_age_s: float = Field(default=1800.0, gt=0)
     """After this long a client is asked to connect anew, so that connections spread over several receivers."""
 
+    handshake_timeout_s: float = Field(default=10.0, gt=0)
+    """How long a new connection may take to agree on TLS and HTTP/2."""
+
+    max_connections: int = Field(default=4096, ge=1)
+    """How many connections there may be; one more is closed, and its sender tries again."""
+
 
 class CorsConfig(Config):
     """Which web pages may send from a browser."""

@@ -71,7 +71,7 @@ class GrpcServer:
             self._server = None
 
     def _options(self) -> list[tuple[str, int]]:
-        age_ms = int(self._config.max_connection_age_s * 1000)
+        config = self._config
         return [
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", self._intake.max_request_bytes),
@@ -81,8 +81,10 @@ class GrpcServer:
             # The Collector pings every 10 s while a call is open; by default that ends the connection (checklist 84).
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.max_connection_age_ms", age_ms),
+            ("grpc.max_connection_age_ms", int(config.max_connection_age_s * 1000)),
             ("grpc.max_connection_age_grace_ms", 60_000),
+            ("grpc.server_handshake_timeout_ms", int(config.handshake_timeout_s * 1000)),
+            ("grpc.max_allowed_incoming_connections", config.max_connections),
         ]
 
 
