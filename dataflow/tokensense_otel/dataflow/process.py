@@ -17,7 +17,7 @@ from tokensense_otel.dataflow.clock import LogClock
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.decode import Decoder, Quarantine
 from tokensense_otel.dataflow.normalise import NormaliseConfig, Normaliser
-from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.pricing import Catalogue, PricesConfig
 from tokensense_otel.dataflow.rules import RuleSet
 from tokensense_otel.dataflow.stages import Stages
 from tokensense_otel.receiver.log.entry import Entry
@@ -37,6 +37,7 @@ def run_dataflow(
     ready: Callable[[], None],
     clock: Clock = system_clock,
     explain: ExplainConfig | None = None,
+    prices: PricesConfig | None = None,
 ) -> None:
     """Run until `stop` is set, then end with a last snapshot. Blocks; call it from the main thread.
 
@@ -69,7 +70,7 @@ def run_dataflow(
             source,
             StoreSink(engine, clock, time.monotonic, explain),
             decoder=Decoder(Normaliser(normalise, load_salt(data_dir)), quarantine(data_dir / "quarantine")),
-            stages=Stages(config, rules, Catalogue.load()),
+            stages=Stages(config, rules, Catalogue.load(prices)),
             clock=log_clock,
         )
         ready()

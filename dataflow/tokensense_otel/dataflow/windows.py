@@ -79,6 +79,10 @@ class Rolling:
         """Number of the oldest bucket in which anything is counted."""
         return min((bucket for bucket, sums in self._buckets.items() if any(sums)), default=None)
 
+    def last(self) -> int | None:
+        """Number of the newest bucket to which anything was added, be it zero."""
+        return max(self._buckets, default=None)
+
     def bounds(self) -> tuple[int, int]:
         """[from, to) of the window in Unix nanoseconds."""
         head = self.head or 0

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from tokensense_otel.core.config import Config
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.normalise.config import AttributionConfig, NormaliseConfig
+from tokensense_otel.dataflow.pricing.config import PricesConfig
 from tokensense_otel.dataflow.rules.config import RulesConfig, RuleSet
 from tokensense_otel.receiver.config import ReceiverConfig
 from tokensense_otel.receiver.log.config import LogConfig
@@ -53,6 +54,8 @@ class Settings(Config):
     """Thresholds: a rule's name → its keys. See docs/rules.md."""
     projects: dict[str, ProjectConfig] = Field(default={})
     """What is different for a project (`tokensense.project`, or the project of the sender's key)."""
+    prices: PricesConfig = PricesConfig()
+    """Your own prices, contract factors and names of models, laid over the price list. See docs/prices.md."""
     attribution: AttributionConfig = AttributionConfig()
     """Which attributes name the dimensions of a call, in order: the first that is there wins."""
     dataflow: DataflowConfig = DataflowConfig()

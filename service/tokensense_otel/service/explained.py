@@ -60,13 +60,15 @@ def _print_call(span_id: str, call: CallExplained, trace_id: str) -> None:
     failed = f", failed: {_plain(call.error_type)}" if call.error_type else ""
     say(f"call {span_id}: {_plain(call.provider or 'unknown provider')}/{model}, {call.operation}{failed}")
     asked, response = _plain(call.request_model) or "–", _plain(call.response_id) or "–"
-    say(f"  asked for {asked}, response {response}, ended {call.ended_at}")
+    full = f", in full {_plain(call.full_model)}" if call.full_model else ""
+    say(f"  asked for {asked}{full}, response {response}, ended {call.ended_at}")
     for tokens in call.tokens:
         told_by = _where(tokens.told_by, span_id, trace_id) if tokens.told_by else "inferred"
         say(f"  {tokens.name.replace('_', ' ')}: {tokens.count:,} ({told_by})")
     for note in call.notes:
         say(f"  note: {_plain(note)}")
     _print_cost(call.cost)
+    _print_reported(call.cost)
     nameless = [dimension.name for dimension in call.dimensions if not dimension.value]
     if nameless:
         say(f"  {UNATTRIBUTED}: {', '.join(nameless)}")
@@ -92,6 +94,12 @@ def _print_cost(cost: CostExplained) -> None:
         tokens = "" if line.tokens is None else f" {line.tokens:,}"
         price = "" if line.price_usd is None else f" × ${line.price_usd} a million"
         say(f"    {line.item}{tokens}{price} = {sum_}")
+
+
+def _print_reported(cost: CostExplained) -> None:
+    if cost.reported_usd is not None:
+        off = ", more than 2 % off" if cost.disputed else ""
+        say(f"  cost that the emitter reports: ${cost.reported_usd}{off}")
 
 
 def _others(others: list[SpanRef], trace_id: str) -> str:

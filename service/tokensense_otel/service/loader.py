@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.dataflow.rules.config import RulesConfig
 from tokensense_otel.service.config import ProjectConfig, Settings
-from tokensense_otel.service.loading import overrides
+from tokensense_otel.service.loading import overrides, prices
 from tokensense_otel.service.loading.document import Document, parse
 from tokensense_otel.service.loading.problems import Problems, describe
 from tokensense_otel.service.loading.references import References
@@ -50,6 +50,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     problems = Problems()
     References(document, environ, base_dir, problems).resolve(Settings)
     overrides.apply(document, Settings, environ, problems)
+    prices.bring_in(document, environ, base_dir, problems)
     settings = _check(document, base_dir, problems)
     return Loaded(settings, document.data, base_dir)
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokensense_otel.core.component import Component, system_clock
@@ -82,6 +83,7 @@ def _dataflow(loaded: Loaded, report: Report) -> None:
         stop=stop,
         ready=lambda: report({}),
         explain=settings.explain,
+        prices=settings.prices,
     )
     engine.dispose()
 
@@ -99,6 +101,7 @@ def _exporters(loaded: Loaded, report: Report) -> None:
 
 
 def _api(loaded: Loaded, report: Report) -> None:
+    from tokensense_otel.dataflow.pricing import Catalogue
     from tokensense_otel.receiver.log.embedded import EmbeddedLog
     from tokensense_otel.service.api.app import Sources, make_app, store_check
     from tokensense_otel.service.api.backlog import LogCollector
@@ -111,7 +114,7 @@ def _api(loaded: Loaded, report: Report) -> None:
     log = EmbeddedLog(settings.log, places.log_dir(settings.data_dir)).reader()
     checks = {"store": store_check(engine), **_log_checks(settings, log)}
     collectors = (LogCollector(log, settings.log.max_bytes, system_clock),)
-    explain = explainer(engine, settings.dataflow.accounting)
+    explain = explainer(engine, settings.dataflow.accounting, partial(Catalogue.load, settings.prices))
     app = make_app(Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir), explain, collectors))
     server = ApiServer(settings.api, app)
     _serve(server, lambda: report({"api": server.endpoint}))

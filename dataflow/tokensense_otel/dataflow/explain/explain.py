@@ -179,6 +179,7 @@ def _call(done: Recount, key: SpanKey, catalogue: Catalogue) -> CallExplained:
         cost=_cost(call, catalogue),
         dimensions=provenance.dimensions_of(done, key),
         notes=list(call.notes),
+        full_model=call.full_model,
     )
 
 
@@ -202,6 +203,8 @@ def _cost(call: Call, catalogue: Catalogue) -> CostExplained:
             )
             for line in itemise(catalogue, call)
         ],
+        usd_text(call.reported_cost),
+        call.disputed,
     )
 
 

@@ -36,7 +36,10 @@ class LineExplained(msgspec.Struct):
 
 
 class CostExplained(msgspec.Struct):
-    """`kind` is known, estimated or unknown; `reason` says why it is not known."""
+    """`kind` is known, estimated or unknown; `reason` says why it is not known.
+
+    `reported_usd` is what the emitter says, `disputed` that it is more than 2 % off.
+    """
 
     kind: str
     low_usd: str | None
@@ -45,6 +48,8 @@ class CostExplained(msgspec.Struct):
     catalogue: str
     reason: str
     lines: list[LineExplained]
+    reported_usd: str | None = None
+    disputed: bool = False
 
 
 class DimensionExplained(msgspec.Struct):
@@ -78,6 +83,8 @@ class CallExplained(msgspec.Struct):
     dimensions: list[DimensionExplained]
     notes: list[str]
     """What had to be inferred, and how."""
+    full_model: str = ""
+    """The model's name with what the others leave out and prices depend on."""
 
 
 class SpanExplained(msgspec.Struct):

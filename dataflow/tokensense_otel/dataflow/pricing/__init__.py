@@ -1,7 +1,7 @@
 """What a call cost: dated prices compiled into integer tables, model tiers and cheaper siblings."""
 
-from tokensense_otel.dataflow.pricing.catalogue import Catalogue
+from tokensense_otel.dataflow.pricing.catalogue import BAD_USAGE, Catalogue
 from tokensense_otel.dataflow.pricing.config import PricesConfig
 from tokensense_otel.dataflow.pricing.tiers import Tier
 
-__all__ = ["Catalogue", "PricesConfig", "Tier"]
+__all__ = ["BAD_USAGE", "Catalogue", "PricesConfig", "Tier"]

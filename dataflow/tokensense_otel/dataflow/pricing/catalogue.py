@@ -105,7 +105,7 @@ class Catalogue:
         if key not in self._tier_of:
             _bound(self._tier_of)
             rates = self._latest(provider, model)
-            meant = self._overlay.named(provider, model, NOBODY).model
+            meant = self._overlay.meant(provider, [model], NOBODY).models[0]
             self._tier_of[key] = self._tiers.tier(meant, rates.output if rates else None)
         return self._tier_of[key]
 
@@ -122,7 +122,7 @@ class Catalogue:
 
     def _step_down(self, provider: str, model: str, *, trivial: bool) -> str | None:
         rates = self._latest(provider, model)
-        model = self._overlay.named(provider, model, NOBODY).model
+        model = self._overlay.meant(provider, [model], NOBODY).models[0]
         # A gateway's names carry the vendor in front (`anthropic/claude-…`); so do the siblings there.
         vendor = model.rpartition("/")[0]
         names = self._tiers.instead(model) if rates else ()

@@ -143,15 +143,15 @@ class PricesConfig(Config):
     """Laid over the price list in this order: an alias names the model, `models` or the list price it, then factors."""
 
     file: str | None = None
-    """A YAML file with more of the keys below, so that prices may be kept apart; its entries come first. A relative
+    """A YAML file with more of the lists below, so that prices may be kept apart; its entries come first. A relative
     path starts at the folder of the configuration file."""
     models: tuple[ModelPriceConfig, ...] = ()
     """Prices of your own, before those of the price list."""
     factors: tuple[FactorConfig, ...] = ()
     """Factors on listed prices."""
     aliases: tuple[AliasConfig, ...] = ()
-    """Names that the price list cannot know. The first that fits applies, one with a tenant, project or service before
-    one without."""
+    """Names that the price list cannot know. The first that fits applies: those with a tenant, project or service
+    before those without, and whole names before those with a `*`."""
 
     @property
     def empty(self) -> bool:

@@ -31,18 +31,18 @@ _NOTHING: Final = Entry(())
 _ONE: Final = Decimal(1)
 
 
-class Named(msgspec.Struct, frozen=True):
-    """A model as it is priced: its provider (which may be empty), and its name."""
+class Meant(msgspec.Struct, frozen=True):
+    """A model as it is priced: its provider (which may be empty), and its names, the fullest first."""
 
     provider: str
-    model: str
+    models: list[str]
 
 
 class Overlay:
     def __init__(self, config: PricesConfig) -> None:
         self._models = config.models
         self._factors = config.factors
-        self._aliases = sorted(config.aliases, key=lambda alias: not alias.scoped)
+        self._aliases = sorted(config.aliases, key=lambda alias: (not alias.scoped, "*" in alias.name))
         self.scoped = any(alias.scoped for alias in config.aliases)
         """Whether a name may mean different things in different services."""
         self.version = "" if config.empty else f"user-{_digest(config)}"
@@ -53,12 +53,12 @@ class Overlay:
         """Names that have a price here."""
         return [each.model for each in self._models if "*" not in each.model]
 
-    def named(self, provider: str, model: str, whose: Whose) -> Named:
-        """What a call's model is, after aliases; itself where there is none."""
+    def meant(self, provider: str, models: list[str], whose: Whose) -> Meant:
+        """What a call's model is, after aliases; itself where there is none for any of its names."""
         for alias in self._aliases:
-            if _is_called(alias, model) and _belongs(alias, whose):
-                return Named(alias.provider or provider, alias.model)
-        return Named(provider, model)
+            if _belongs(alias, whose) and any(_is_called(alias, model) for model in models):
+                return Meant(alias.provider or provider, [alias.model])
+        return Meant(provider, models)
 
     def laid_over(self, listed: Schedule | None, providers: list[str], models: list[str], tier: str) -> Schedule | None:
         """The schedule of a model: its own prices here, else the list's times a factor; `None` where it has none.
@@ -156,13 +156,21 @@ def _bands(priced: ModelPriceConfig) -> tuple[tuple[int, Rates], ...]:
     name = "user/" + (f"{priced.provider}/" if priced.provider else "") + priced.model
     name += f"@{priced.since}" if priced.since else ""
     tier = f":{priced.service_tier}" if priced.service_tier else ""
-    base = _nanos(priced) or {"input": 0, "output": 0}
+    base = _nanos(priced)
     request = nanos(priced.request)
     bands = [
-        (band.tokens, Rates(id=f"{name}#over-{band.tokens}{tier}", request=request, **{**base, **_nanos(band)}))
+        (band.tokens, _rates(f"{name}#over-{band.tokens}{tier}", request, base | _nanos(band)))
         for band in sorted(priced.long_context, key=lambda band: -band.tokens)
     ]
-    return (*bands, (-1, Rates(id=name + tier, request=request, **base)))
+    return (*bands, (-1, _rates(name + tier, request, base)))
+
+
+def _rates(name: str, request: int, given: dict[str, int]) -> Rates:
+    """What the user left out is not open, as in the price list: it costs what it is part of, or else nothing."""
+    sent = given.get("input", 0)
+    written = given.get("cache_write", sent)
+    rest = {"input": sent, "output": 0, "cache_read": sent, "cache_write": written, "cache_write_1h": written}
+    return Rates(id=name, request=request, **(rest | given))
 
 
 def _nanos(prices: ClassPrices) -> dict[str, int]:

@@ -10,7 +10,7 @@ from genai_prices.data_snapshot import DataSnapshot
 
 from tokensense_otel.core.call import Cost, CostKind
 from tokensense_otel.dataflow.pricing import names
-from tokensense_otel.dataflow.pricing.overlay import Named, Overlay, Whose
+from tokensense_otel.dataflow.pricing.overlay import Meant, Overlay, Whose
 from tokensense_otel.dataflow.pricing.rates import Schedule, compile_schedule, either, noted
 
 _AS_REQUESTED: Final = "response model {!r} has no listed price; priced as requested"
@@ -46,34 +46,36 @@ class Planner:
 
     def plan(self, key: Key) -> Plan:
         provider, full_model, response_model, request_model, tier, whose = key
-        reasons: list[str] = []
         tier = names.service_tier(tier)
-        answered = {full_model, response_model} - {""}
-        for model in dict.fromkeys(name for name in (full_model, response_model, request_model) if name):
+        answered = _named(full_model, response_model or request_model)
+        reasons: list[str] = []
+        for models, note in ((answered, ""), (_named(request_model), _AS_REQUESTED.format(response_model))):
+            if not models:
+                continue
             try:
-                schedule = self._schedule(self._overlay.named(provider, model, whose), provider, model, tier)
+                schedule = self._schedule(provider, models, tier, whose)
             except names.NotListed as error:
                 reasons.append(str(error))
                 continue
             latest = schedule.latest
             if latest is None or (latest.input is None and latest.output is None and not latest.request):
-                reasons.append(f"model {model!r} is not priced by tokens")
+                reasons.append(f"model {models[0]!r} is not priced by tokens")
                 continue
-            note = _AS_REQUESTED.format(response_model) if answered and model not in answered else ""
-            return Plan(schedule, note, self.unknown(f"model {model!r} has no price on that day"))
-        unknown = self.unknown(reasons[0] if reasons else "no model was named")
-        return Plan(None, "", unknown)
+            return Plan(schedule, note, self.unknown(f"model {models[0]!r} has no price on that day"))
+        return Plan(None, "", self.unknown(reasons[0] if reasons else "no model was named"))
 
-    def _schedule(self, named: Named, provider: str, model: str, tier: str) -> Schedule:
-        """The schedule of a model, with notes on what had to be inferred for it.
+    def _schedule(self, provider: str, models: list[str], tier: str, whose: Whose) -> Schedule:
+        """The schedule of a model by its names, the fullest first, with notes on what had to be inferred for it.
 
         Raises:
             names.NotListed: when it has no price, neither in the list nor of the user's own.
         """
+        meant = self._overlay.meant(provider, models, whose)
+        providers, known = [meant.provider, provider], [*meant.models, *models]
         try:
-            listed, found, note, elsewhere = names.find(self._snapshot, named.provider, named.model)
+            listed, found, note, elsewhere = self._find(meant)
         except names.NotListed:
-            own = self._overlay.laid_over(None, [named.provider, provider], [named.model, model], tier)
+            own = self._overlay.laid_over(None, providers, known, tier)
             if own is None or own.latest is None:
                 raise
             return own
@@ -85,5 +87,17 @@ class Planner:
             schedule = either(schedule, compile_schedule(listed.id, elsewhere, tier), _EITHER_PROFILE)
         if note:
             schedule = noted(schedule, note)
-        providers, models = [named.provider, provider, listed.id], [named.model, model, found.id]
-        return self._overlay.laid_over(schedule, providers, models, tier) or schedule
+        return self._overlay.laid_over(schedule, [*providers, listed.id], [*known, found.id], tier) or schedule
+
+    def _find(self, meant: Meant) -> names.Found:
+        first: names.NotListed | None = None
+        for model in meant.models:
+            try:
+                return names.find(self._snapshot, meant.provider, model)
+            except names.NotListed as error:
+                first = first or error
+        raise first or names.NotListed("no model was named")
+
+
+def _named(*models: str) -> list[str]:
+    return [name for name in dict.fromkeys(models) if name]

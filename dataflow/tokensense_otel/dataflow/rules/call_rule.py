@@ -26,13 +26,15 @@ class Fact(msgspec.Struct, frozen=True):
     """What one call is to a rule. `counts` are in the order of the rule's `fields`.
 
     `alternative` is what the call would have cost after the fix, `None` where there is no fix to price. A call that is
-    counted without being part of the finding (`matters` is false) brings neither money nor a sample trace.
+    counted without being part of the finding (`matters` is false) brings neither money nor a sample trace. One that
+    does not open a key (`opens` is false) only changes what is followed already.
     """
 
     key: tuple[str, ...]
     counts: tuple[int, ...]
     alternative: Cost | None = None
     matters: bool = True
+    opens: bool = True
 
 
 ConfigT = TypeVar("ConfigT", bound=RuleConfig)

@@ -33,7 +33,8 @@ def compose(
         "observed": rule.observed(series),
         "window": {"from": rfc3339(start), "to": rfc3339(max(start, min(end, time_ns)))},
         "sample_trace_ids": _traces(series),
-    } | rule.money(series, config, catalogue)
+    }
+    evidence |= rule.money(series, config, catalogue) | rule.evidence(scope, catalogue)
     return Insight(
         id=transition.id,
         episode_id=transition.episode_id,

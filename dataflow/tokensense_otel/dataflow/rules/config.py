@@ -11,6 +11,7 @@ from tokensense_otel.dataflow.rules.model_misuse import ModelMisuseConfig
 from tokensense_otel.dataflow.rules.ram_over_provision import RamOverProvisionConfig
 from tokensense_otel.dataflow.rules.rule import RuleConfig
 from tokensense_otel.dataflow.rules.spike import SpikeConfig
+from tokensense_otel.dataflow.rules.unpriced import UnpricedConfig
 
 Overrides = Mapping[str, Mapping[str, Any]]
 """Rule name → option → value; only what differs."""
@@ -29,6 +30,8 @@ class RulesConfig(Config):
     """One prompt bought many times."""
     SPIKE: SpikeConfig = SpikeConfig()
     """Far more calls than on the days before."""
+    UNPRICED: UnpricedConfig = UnpricedConfig()
+    """Calls that have no price."""
     RAM_OVER_PROVISION: RamOverProvisionConfig = RamOverProvisionConfig()
     """More memory than is used."""
 

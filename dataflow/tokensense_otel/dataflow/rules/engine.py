@@ -141,7 +141,7 @@ class RuleShard:
             key = (call.tenant, call.project, *fact.key)
             series = table.find(key)
             if series is None:
-                if sign < 0:
+                if sign < 0 or not fact.opens:
                     continue
                 series = rule.new_series(config)
                 if not table.add(key, series, time_ns):

@@ -12,8 +12,16 @@ from tokensense_otel.dataflow.rules.model_misuse import ModelMisuse
 from tokensense_otel.dataflow.rules.ram_over_provision import RamOverProvision
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
 from tokensense_otel.dataflow.rules.spike import Spike
+from tokensense_otel.dataflow.rules.unpriced import Unpriced
 
-CALL_RULES: Final[tuple[CallRule[Any], ...]] = (ModelMisuse(), ModelDowngrade(), LongPrompts(), CacheWaste(), Spike())
+CALL_RULES: Final[tuple[CallRule[Any], ...]] = (
+    ModelMisuse(),
+    ModelDowngrade(),
+    LongPrompts(),
+    CacheWaste(),
+    Spike(),
+    Unpriced(),
+)
 MEMORY_RULES: Final[tuple[RamOverProvision, ...]] = (RamOverProvision(),)
 _ALL: Final[tuple[Rule[Any, Any], ...]] = (*CALL_RULES, *MEMORY_RULES)
 RULES: Final[dict[str, Rule[Any, Any]]] = {rule.name: rule for rule in _ALL}

@@ -89,6 +89,10 @@ class Rule(ABC, Generic[ConfigT, SeriesT]):
     def savings(self, series: SeriesT, /) -> int | None:
         """Nano-dollars that the fix would have saved in the last 30 days, `None` where that is unknown."""
 
+    def evidence(self, _scope: dict[str, str], _catalogue: Catalogue, /) -> dict[str, Any]:
+        """More evidence, about what the key names rather than what was counted."""
+        return {}
+
     def scope_of(self, parts: tuple[str, ...], _series: SeriesT, /) -> dict[str, str]:
         """What the insight is about, by name; empty parts are left out."""
         return {name: part for name, part in zip(self.scope, parts, strict=True) if part}

@@ -36,7 +36,7 @@ def explain(
     settings = load(config).settings
     source = _recorded(settings, from_) if from_ else _kept(settings, tenant)
     try:
-        explanation = run(source, id_, catalogue=Catalogue.load(), config=settings.dataflow.accounting)
+        explanation = run(source, id_, catalogue=Catalogue.load(settings.prices), config=settings.dataflow.accounting)
     except Unexplained as error:
         raise ConfigError(str(error)) from None
     if format_ is Format.JSON:

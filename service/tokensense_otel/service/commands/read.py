@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tokensense_otel.service.commands.options import ConfigOption, FormatOption, load, open_store, option_error
+from tokensense_otel.service.footers import footers
 from tokensense_otel.service.output import Format, note, print_json, print_table, say
 
 SinceOption = Annotated[
@@ -14,7 +15,6 @@ UntilOption = Annotated[str | None, typer.Option(help="Until when, in the same w
 TenantOption = Annotated[str | None, typer.Option(help="Of this tenant only.")]
 ProjectOption = Annotated[str | None, typer.Option(help="Of this project only.")]
 
-NUMBERS = ("calls", "errors", "input", "output", "cache read", "reasoning", "cost USD", "unpriced", "no usage")
 _COLUMNS = {
     "calls": "calls",
     "errors": "errors",
@@ -23,9 +23,11 @@ _COLUMNS = {
     "cache_read_tokens": "cache read",
     "reasoning_tokens": "reasoning",
     "cost_usd": "cost USD",
+    "cost_high_usd": "at most USD",
     "unpriced_calls": "unpriced",
     "unknown_usage_calls": "no usage",
 }
+NUMBERS = tuple(_COLUMNS.values())
 
 
 def usage(
@@ -113,8 +115,16 @@ def print_usage(rows: list[dict[str, Any]], group_by: tuple[str, ...]) -> None:
     if not rows:
         note("nothing was used in that time")
         return
-    columns = [*group_by, *_COLUMNS.values()]
-    print_table(columns, [[row[name] for name in (*group_by, *_COLUMNS)] for row in rows], right=NUMBERS)
+    shown = {name: title for name, title in _COLUMNS.items() if name != "cost_high_usd" or _is_open(rows)}
+    columns = [*group_by, *shown.values()]
+    print_table(columns, [[row[name] for name in (*group_by, *shown)] for row in rows], right=NUMBERS)
+    for line in footers(rows):
+        say(line)
+
+
+def _is_open(rows: list[dict[str, Any]]) -> bool:
+    """Whether some cost is only known between bounds."""
+    return any(row["cost_usd"] != row["cost_high_usd"] for row in rows)
 
 
 def print_insights(found: list[dict[str, Any]]) -> None:

@@ -24,6 +24,8 @@ _KINDS = {
     "SecretStr": "secret",
     "int": "whole number",
     "float": "number",
+    "Decimal": "number",
+    "date": "date",
     "bool": "true or false",
 }
 

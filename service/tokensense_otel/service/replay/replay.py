@@ -36,7 +36,7 @@ def replay(settings: Settings, reader: Reader, paths: Iterable[Path]) -> dict[st
         rules=settings.rule_set,
         normalise=settings.normalise,
         salt=SALT,
-        catalogue=Catalogue.load(),
+        catalogue=Catalogue.load(settings.prices),
         quarantine=quarantine,
     )
     for entry in reader.entries(paths):

@@ -1,0 +1,96 @@
+"""UNPRICED: calls that used tokens and have no price, so that every sum of money is less than was spent."""
+
+import json
+from typing import Any, Final
+
+from pydantic import Field
+
+from tokensense_otel.core.call import Call, CostKind
+from tokensense_otel.dataflow.pricing import BAD_USAGE, Catalogue
+from tokensense_otel.dataflow.rules.call_rule import Fact, WindowRule, team_of
+from tokensense_otel.dataflow.rules.rule import WindowConfig, Words
+from tokensense_otel.dataflow.rules.series import CallSeries
+
+_NO_MODEL: Final = "unknown"
+
+
+class UnpricedConfig(WindowConfig):
+    """Thresholds of UNPRICED."""
+
+    min_calls: int = Field(default=5, ge=1)
+    """Calls without a price in the window before the rule may fire."""
+
+
+class Unpriced(WindowRule[UnpricedConfig]):
+    """Priced calls of a model that is found count as nothing, but show that it has a price by now."""
+
+    name = "UNPRICED"
+    description = "A team's calls to a model used tokens and have no price, so that no sum of money has them."
+    scope = ("team", "provider", "model")
+    fields = ("calls", "tokens")
+    takes_sums = True
+    thresholds = ("min_calls", "window_hours")
+    config_type = UnpricedConfig
+
+    def observe(self, call: Call, _config: UnpricedConfig, _catalogue: Catalogue, /) -> Fact | None:
+        cost = call.cost
+        key = (team_of(call), call.provider, call.model or _NO_MODEL)
+        if cost.kind is not CostKind.UNKNOWN:
+            return Fact(key, (0, 0), matters=False, opens=False)
+        tokens = (call.tokens.input or 0) + (call.tokens.output or 0)
+        if not tokens or cost.reason == BAD_USAGE:
+            return None
+        return Fact(key, (call.count, tokens))
+
+    def judge(self, series: CallSeries, config: UnpricedConfig, /) -> int | None:
+        calls, _ = series.counts
+        last = series.window.last()
+        if calls < config.min_calls or last is None or not series.window.at(last)[0]:
+            return None
+        return calls
+
+    def observed(self, series: CallSeries, /) -> dict[str, Any]:
+        calls, tokens = series.counts
+        return {"unpriced_calls": calls, "unpriced_tokens": tokens}
+
+    def money(self, _series: CallSeries, _config: UnpricedConfig, catalogue: Catalogue, /) -> dict[str, Any]:
+        return {"spend_30d_usd": None, "catalogue": catalogue.version}
+
+    def savings(self, _series: CallSeries, /) -> int | None:
+        return None
+
+    def evidence(self, scope: dict[str, str], catalogue: Catalogue, /) -> dict[str, Any]:
+        model, provider = scope["model"], scope.get("provider", "")
+        if model == _NO_MODEL:
+            return {}
+        nearest = catalogue.nearest(provider, model)
+        return {"nearest_models": nearest, "configuration": _lines(model, nearest)}
+
+    def words(
+        self, scope: dict[str, str], series: CallSeries, config: UnpricedConfig, catalogue: Catalogue, /
+    ) -> Words:
+        model, provider = scope["model"], scope.get("provider", "")
+        calls, tokens = series.counts
+        named = model if not provider else f"{model} of {provider}"
+        return Words(
+            title=f"No price is known for {named}",
+            summary=f"{calls:,} calls of {scope['team']} in {config.window_hours} h used {tokens:,} tokens that no sum "
+            "of money has: what is shown as spent is less than was spent.",
+            suggested_fix=_fix(model, catalogue.nearest(provider, model)),
+        )
+
+
+def _fix(model: str, nearest: list[str]) -> str:
+    if model == _NO_MODEL:
+        return "Let the instrumentation name the model (`gen_ai.request.model`); nothing can be priced without it."
+    lines = _lines(model, nearest)
+    told = f" The nearest names with a price: {', '.join(nearest)}." if nearest else ""
+    return f"Say in the configuration what it is, or what it costs (USD for a million tokens): {lines}.{told}"
+
+
+def _lines(model: str, nearest: list[str]) -> str:
+    """What to write, as YAML in one line: names come from outside, so they are quoted."""
+    name = json.dumps(model)
+    if nearest:
+        return f"prices: {{aliases: [{{name: {name}, model: {json.dumps(nearest[0])}}}]}}"
+    return f"prices: {{models: [{{model: {name}, input: …, output: …}}]}}"
