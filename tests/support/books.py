@@ -31,8 +31,8 @@ class Books:
     def __init__(self, config: AccountingConfig | None = None) -> None:
         self.config = config or AccountingConfig()
         self.ledger = Ledger(self.config, price)
-        self.twins = Twins(self.config)
-        self.identities = Identities(self.config)
+        self.twins = Twins(self.config, price)
+        self.identities = Identities(self.config, price)
         self.standing: dict[Call, int] = {}
         self.accounting: dict[str, Accounting] = {}
         self.postings = 0
@@ -47,8 +47,8 @@ class Books:
     def crash(self) -> None:
         """Lose everything but the snapshots."""
         self.ledger = Ledger.restore(self.config, price, self.ledger.snapshot())
-        self.twins = Twins.restore(self.config, self.twins.snapshot())
-        self.identities = Identities.restore(self.config, self.identities.snapshot())
+        self.twins = Twins.restore(self.config, self.twins.snapshot(), price)
+        self.identities = Identities.restore(self.config, self.identities.snapshot(), price)
 
     @property
     def calls(self) -> list[Call]:

@@ -60,8 +60,8 @@ class InProcessRunner:
         self._ledger = Ledger(accounting, catalogue.cost)
         self._metered = MeteredCalls(accounting, catalogue.cost)
         self._witness = Witness()
-        self._identities = Identities(accounting)
-        self._twins = Twins(accounting)
+        self._identities = Identities(accounting, catalogue.cost)
+        self._twins = Twins(accounting, catalogue.cost)
         self._rules = RuleShard(rules, catalogue)
         self._deltas = Deltas()
         self._calls: dict[tuple[str, bytes, bytes], Call] = {}

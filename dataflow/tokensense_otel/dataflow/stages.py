@@ -160,13 +160,13 @@ class Stages:
 
     def identity(self, snapshot: bytes | None) -> AccountingStage[Posting]:
         if snapshot is None:
-            return AccountingStage(Identities(self._accounting))
-        return AccountingStage(Identities.restore(self._accounting, snapshot))
+            return AccountingStage(Identities(self._accounting, self._catalogue.cost))
+        return AccountingStage(Identities.restore(self._accounting, snapshot, self._catalogue.cost))
 
     def twins(self, snapshot: bytes | None) -> AccountingStage[Posting]:
         if snapshot is None:
-            return AccountingStage(Twins(self._accounting))
-        return AccountingStage(Twins.restore(self._accounting, snapshot))
+            return AccountingStage(Twins(self._accounting, self._catalogue.cost))
+        return AccountingStage(Twins.restore(self._accounting, snapshot, self._catalogue.cost))
 
     def rules(self, snapshot: bytes | None) -> RulesStage:
         if snapshot is None:

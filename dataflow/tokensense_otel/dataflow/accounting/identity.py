@@ -7,21 +7,23 @@ they are; when another report of the call comes, what was posted is reversed and
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Self
 
 import msgspec
 
-from tokensense_otel.core.call import Call, Posting, Source
+from tokensense_otel.core.call import Call, Cost, Posting, Source
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.changes import Changes
 from tokensense_otel.dataflow.accounting.config import AccountingConfig
 from tokensense_otel.dataflow.accounting.merge import complete, over
 from tokensense_otel.dataflow.accounting.sameness import clusters, same_response, same_twin, witness
-from tokensense_otel.dataflow.accounting.shards import twin_key
+from tokensense_otel.dataflow.accounting.shards import is_heard, twin_key
 
 VERSION = 1
 _SECOND = 1_000_000_000
+
+Price = Callable[[Call], Cost]
 
 _encoder = msgspec.msgpack.Encoder()
 _call_decoder = msgspec.msgpack.Decoder(Call)
@@ -47,10 +49,14 @@ _state_decoder = msgspec.msgpack.Decoder(_State)
 
 
 class _Joiner(ABC):
-    """One shard by key. A lone report is remembered for a short window, joined ones for long."""
+    """One shard by key. A lone report is remembered for a short window, joined ones for long.
 
-    def __init__(self, config: AccountingConfig) -> None:
+    `price` says what a call costs that reports complete each other to; without it usage and cost are those of one.
+    """
+
+    def __init__(self, config: AccountingConfig, price: Price | None = None) -> None:
         self._config = config
+        self._price = price
         self._window_ns = round(config.identity_window_s * _SECOND)
         self._linger_ns = round(config.identity_linger_s * _SECOND)
         self._lone: OrderedDict[str, _Entry] = OrderedDict()
@@ -98,7 +104,7 @@ class _Joiner(ABC):
         return _encoder.encode(_State(VERSION, list(self._lone.values()), list(self._joined.values())))
 
     @classmethod
-    def restore(cls, config: AccountingConfig, snapshot: bytes) -> Self:
+    def restore(cls, config: AccountingConfig, snapshot: bytes, price: Price | None = None) -> Self:
         """The shard that gave this snapshot.
 
         Raises:
@@ -107,7 +113,7 @@ class _Joiner(ABC):
         state = _state_decoder.decode(snapshot)
         if state.version != VERSION:
             raise ValueError(f"an identity snapshot of version {state.version}; this version reads {VERSION}")
-        shard = cls(config)
+        shard = cls(config, price)
         shard._lone = OrderedDict((entry.key, entry) for entry in state.lone)
         shard._joined = OrderedDict((entry.key, entry) for entry in state.joined)
         return shard
@@ -142,7 +148,7 @@ class _Joiner(ABC):
         before = entry.posted
         if len(entry.reports) > 1:
             groups = clusters([_call_decoder.decode(report) for report in entry.reports], self.same)
-            entry.posted = [_encoder.encode(join(group)) for group in groups]
+            entry.posted = [_encoder.encode(join(group, self._price)) for group in groups]
         else:
             groups = []
             entry.posted = list(entry.reports)
@@ -161,11 +167,13 @@ class _Joiner(ABC):
             extra[posting.call.source is Source.RECORD] += posting.sign
         spans, records = extra
         changes.account(tenant, Accounting(calls=spans + records, duplicates=-spans, records=records))
-        if len(entry.reports) > _MAX_REPORTS:
+        if len(entry.reports) > (_MAX_HEARD if is_heard(entry.key) else _MAX_REPORTS):
             _let_go(entry, groups)
 
 
 _MAX_REPORTS = 8
+_MAX_HEARD = 24
+"""More where many calls share a key because of what their reports lack."""
 
 
 def _let_go(entry: _Entry, groups: list[list[Call]]) -> None:
@@ -175,13 +183,14 @@ def _let_go(entry: _Entry, groups: list[list[Call]]) -> None:
     entry.reports = [_encoder.encode(call) for group in keep for call in group]
 
 
-def join(calls: list[Call]) -> Call:
-    """The best witness's call with what only the others know. Its usage and cost stay as they are."""
-    best, *others = sorted(calls, key=witness)
+def join(calls: list[Call], price: Price | None = None) -> Call:
+    """The best witness's call with what only the others know; without `price` but for its usage and cost."""
+    first, *others = sorted(calls, key=witness)
+    best = first
     for other in others:
-        best = complete(best, other, tokens=False)
+        best = complete(best, other, tokens=price is not None)
         best = msgspec.structs.replace(best, dimensions=over(best.dimensions, other.dimensions))
-    return best
+    return best if price is None or best is first else msgspec.structs.replace(best, cost=price(best))
 
 
 class Identities(_Joiner):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from tokensense_otel.core.call import Call, Dimensions, Tokens
+from tokensense_otel.dataflow.accounting.sameness import doubtful
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 from tokensense_otel.dataflow.normalise.dialects import overcounts_stream
 from tokensense_otel.dataflow.normalise.usage import fill
@@ -56,7 +57,10 @@ def complete(call: Call, other: Call, *, tokens: bool) -> Call:
     if tokens:
         if other.full_model and not call.full_model and other.model == (call.model or other.model):
             changes["full_model"] = other.full_model
-        filled = fill(_corrected(call, other), other.tokens)
+        lent = other.tokens
+        if doubts := doubtful(other):
+            lent = msgspec.structs.replace(lent, **dict.fromkeys(doubts))
+        filled = fill(_corrected(call, other), lent)
         if filled != call.tokens:
             changes["tokens"] = filled
             changes["notes"] = (*call.notes, f"usage completed from {other.dialect or 'another'} span")

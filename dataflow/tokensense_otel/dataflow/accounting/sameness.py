@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tokensense_otel.core.call import Call, Source
-from tokensense_otel.dataflow.normalise.dialects import is_native, loses_thoughts, records_first
+from tokensense_otel.dataflow.normalise.dialects import (
+    is_native,
+    listens,
+    loses_thoughts,
+    lost_on_stream,
+    records_first,
+)
 from tokensense_otel.dataflow.normalise.usage import reported
 
 SLACK_NS: Final = 2_000_000_000
@@ -83,11 +89,24 @@ def same_twin(one: Call, two: Call) -> bool:
     return (
         not _same_reporter(one, two)
         and not (one.response_id and two.response_id and one.response_id != two.response_id)
-        and (one.tokens.known or (one.failed and two.failed))
-        and size(one) == size(two)
+        and (_same_usage(one, two) or _heard_twice(one, two))
         and same_family(one, two)
         and models_agree(one, two)
         and (_mostly_together(one, two) or _side_by_side(one, two) or _written_of(one, two))
+    )
+
+
+def _same_usage(one: Call, two: Call) -> bool:
+    return (one.tokens.known or (one.failed and two.failed)) and size(one) == size(two)
+
+
+def _heard_twice(one: Call, two: Call) -> bool:
+    """Whether two listeners tell of a framework's call of which one of them did not hear the usage."""
+    return (
+        listens(one.dialect)
+        and listens(two.dialect)
+        and one.failed == two.failed
+        and not (one.tokens.known and two.tokens.known)
     )
 
 
@@ -133,11 +152,19 @@ def clusters(calls: Iterable[Call], same: Same) -> list[list[Call]]:
     return groups
 
 
-def witness(call: Call) -> tuple[bool, bool, bool, int, tuple[int, int, bytes, bytes]]:
+def doubtful(call: Call) -> frozenset[str]:
+    """Token classes of which the call says zero although its emitter may just have lost them."""
+    if not call.streaming:
+        return frozenset()
+    return frozenset(name for name in lost_on_stream(call.dialect) if getattr(call.tokens, name) == 0)
+
+
+def witness(call: Call) -> tuple[bool, bool, bool, bool, int, tuple[int, int, bytes, bytes]]:
     """The best witness sorts first.
 
-    With usage; a span rather than a log record, but for dialects that say otherwise; the provider's own SDK; the
-    richer report; the earlier; the smaller.
+    With usage; a span rather than a log record, but for dialects that say otherwise; the provider's own SDK; without
+    a zero that may be a loss; the richer report; the earlier; the smaller.
     """
     second = (call.source is Source.RECORD) is not records_first(call.dialect)
-    return (not call.tokens.known, second, not is_native(call.dialect), -reported(call.tokens), order(call))
+    doubt = bool(doubtful(call))
+    return (not call.tokens.known, second, not is_native(call.dialect), doubt, -reported(call.tokens), order(call))

@@ -4,7 +4,9 @@ import zlib
 
 from tokensense_otel.core.call import Call
 from tokensense_otel.dataflow.accounting.sameness import size
-from tokensense_otel.dataflow.normalise.dialects import is_native
+from tokensense_otel.dataflow.normalise.dialects import is_native, listens
+
+_LISTENERS = "listeners"
 
 
 def _name(key: bytes, shards: int) -> str:
@@ -39,12 +41,22 @@ def may_have_twin(call: Call) -> bool:
     span of the request, while that one tells the usage of a stream in a record of its end.
     """
     if not call.tokens.known:
-        return call.failed
+        return call.failed or (listens(call.dialect) and not call.response_id)
     return call.root or not call.response_id or (call.streaming and is_native(call.dialect))
 
 
 def twin_key(call: Call) -> str:
-    """Two reports of one call agree on this: tenant, service and token counts; the model asked for where it failed."""
+    """Two reports of one call agree on this: tenant, service and token counts; the model asked for where it failed.
+
+    Those who listen to a framework do not all hear of usage, so that theirs agree on the model only.
+    """
+    if listens(call.dialect) and not call.response_id:
+        return f"{call.tenant}\x1f{call.dimensions.service}\x1f{_LISTENERS}\x1f{call.model}"
     sent, answered = size(call)
     key = f"{call.tenant}\x1f{call.dimensions.service}\x1f{sent}\x1f{answered}"
     return key if call.tokens.known else f"{key}\x1f{call.request_model}"
+
+
+def is_heard(key: str) -> bool:
+    """Whether a `twin_key` is that of what listeners tell of one model."""
+    return f"\x1f{_LISTENERS}\x1f" in key

@@ -80,9 +80,9 @@ def recount(source: Source, traces: Iterable[TraceId], price: Price) -> Recount:
             others = tuple((trace, other) for other in verdict.others)
             done.verdicts[trace, span_id] = Verdict(verdict.reason, others)
         done.calls |= {(trace, span_id): call for span_id, call in settled.calls.items()}
-    _join(done, [key for key, call in done.calls.items() if may_have_twin(call)], twin_key, same_twin)
+    _join(done, [key for key, call in done.calls.items() if may_have_twin(call)], twin_key, same_twin, price)
     named = [key for key, call in done.calls.items() if call.response_id]
-    _join(done, named, lambda call: f"{call.tenant}\x1f{call.response_id}", same_response)
+    _join(done, named, lambda call: f"{call.tenant}\x1f{call.response_id}", same_response, price)
     return done
 
 
@@ -118,7 +118,7 @@ def _related(source: Source, trace: TraceId, calls: Iterable[Call]) -> list[Trac
     return found
 
 
-def _join(done: Recount, keys: list[SpanKey], key_of: Callable[[Call], str], same: _Same) -> None:
+def _join(done: Recount, keys: list[SpanKey], key_of: Callable[[Call], str], same: _Same, price: Price) -> None:
     """What a stage of `accounting.identity` does to the calls that go through it."""
     groups: dict[str, list[SpanKey]] = {}
     for key in keys:
@@ -131,7 +131,7 @@ def _join(done: Recount, keys: list[SpanKey], key_of: Callable[[Call], str], sam
             if len(cluster) == 1:
                 continue
             best, *others = (at[call.trace_id, call.span_id] for call in sorted(cluster, key=witness))
-            done.calls[best] = join(cluster)
+            done.calls[best] = join(cluster, price)
             reason = Reason.USAGE_ELSEWHERE if same is same_twin else Reason.RESPONSE_ELSEWHERE
             for other in others:
                 del done.calls[other]

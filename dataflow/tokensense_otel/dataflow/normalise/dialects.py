@@ -73,6 +73,9 @@ class Dialect:
     """The name of its spans around calls that name the model which the usage beneath them does not."""
     loses_thoughts: bool = False
     """Only its log records tell reasoning: its spans count the answer alone."""
+    listens: bool = False
+    """It hears of calls from a framework's own tracing: two that listen each keep a trace of their own, and one may not
+    hear of the usage."""
     details: str = ""
     """The reader in `details` for what hides in its JSON or `repr` strings."""
 
@@ -99,7 +102,14 @@ DIALECTS: Final = (
         ("opentelemetry.instrumentation.botocore", "opentelemetry.instrumentation.botocore.*"),
         exclusive=ANY,
     ),
-    Dialect("otel-openai-agents", ("opentelemetry.instrumentation.openai_agents",)),
+    Dialect("otel-openai-agents", ("opentelemetry.instrumentation.openai_agents",), listens=True),
+    Dialect(
+        "openinference-openai-agents",
+        ("openinference.instrumentation.openai_agents",),
+        varies=BEDROCK,
+        listens=True,
+        details="provider_output",
+    ),
     Dialect(
         "strands",
         ("strands.telemetry.tracer", "opentelemetry.instrumentation.strands", "strands-agents"),
@@ -278,6 +288,18 @@ def overcounts_stream(name: str, provider: str) -> bool:
     """Whether the dialect of that name says too much output for the provider's streams."""
     dialect = _BY_NAME.get(name)
     return dialect is not None and provider in dialect.overcounts
+
+
+def lost_on_stream(name: str) -> frozenset[str]:
+    """The token classes of which the dialect of that name may say zero of a stream where it does not know."""
+    dialect = _BY_NAME.get(name)
+    return NONE if dialect is None else dialect.lost_on_stream
+
+
+def listens(name: str) -> bool:
+    """Whether the dialect of that name hears of calls from a framework's own tracing."""
+    dialect = _BY_NAME.get(name)
+    return dialect is not None and dialect.listens
 
 
 def records_first(name: str) -> bool:

@@ -71,7 +71,7 @@ class CallReader:
         )
         streaming = to_bool(found.get("stream"))
         first_token_ns = _first_token(span, found, dialect, problems)
-        streaming = streaming or first_token_ns is not None
+        streaming = streaming or (first_token_ns is not None and "stream" not in found)
         tokens = _tokens(found, attributes, details, dialect, provider, operation, streaming, notes, problems)
         if dialect.details and not tokens.known:
             fault = payload_fault(attributes, PAYLOADS.get(dialect.details, ""), self._config.max_json_bytes)

@@ -26,8 +26,6 @@ MISTAKEN = {
     ("bedrock_traceloop", "claude-3-5-haiku-20241022"): {"input_tokens"},
     # An embedding has neither, so that zero is certain although the emitter says nothing.
     ("openai_v2", "text-embedding-3-small"): {"cache_read", "reasoning"},
-    # OpenLLMetry's count of the stream is one too high, and in this mix OpenLIT's knows less of the rest.
-    ("traceloop_openlit", "claude-sonnet-4-5"): {"output_tokens"},
     # Thoughts are left out of output, and nothing tells of them.
     ("vercel_ai_4", "gemini-2.5-pro"): {"output_tokens"},
 }
