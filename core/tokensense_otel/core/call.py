@@ -1,7 +1,8 @@
 """A model call, what it used, what it cost, and the posting that puts it on the books.
 
 These are plain data on the hot path and on disk: msgspec structs encoded as arrays, so fields are only ever added at
-the end and never renamed away. The shape of a stored state is guarded by a version beside it.
+the end and never renamed away. The shape of a stored state is guarded by a version beside it. None of them can be part
+of a cycle, so the garbage collector need not walk the many that are kept (`gc=False`).
 """
 
 from enum import IntEnum
@@ -16,7 +17,7 @@ DEFAULT_TENANT: Final = "default"
 DEFAULT_PROJECT: Final = "default"
 
 
-class Tokens(msgspec.Struct, frozen=True, array_like=True):
+class Tokens(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Tokens by class, each a count or `None` for "nobody said".
 
     `input` includes what was read from and written to a cache, `output` includes reasoning, whatever the dialect said
@@ -50,7 +51,7 @@ class CostKind(IntEnum):
     ESTIMATED = 2
 
 
-class Cost(msgspec.Struct, frozen=True, array_like=True):
+class Cost(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What a call cost, in nano-dollars: exactly `low` when known, within `low…high` when estimated.
 
     `price_id` and `catalogue` name the price entry and the catalogue version behind the figure, so that it can be
@@ -78,7 +79,7 @@ class Source(IntEnum):
     """Metric points, which tell of many calls at once."""
 
 
-class Dimensions(msgspec.Struct, frozen=True, array_like=True):
+class Dimensions(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Whose call it was and for what; an empty string means that nothing named it (shown as `unattributed`)."""
 
     team: str = ""
@@ -90,7 +91,7 @@ class Dimensions(msgspec.Struct, frozen=True, array_like=True):
     agent: str = ""
 
 
-class Call(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class Call(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
     """One request to a model that is or could be billed, failed ones included.
 
     Ids are raw bytes as in OTLP; times are Unix nanoseconds; `provider` and models are normalised names
@@ -155,7 +156,7 @@ class Call(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         return apart > 500 and apart * 50 > (cost.low if reported < cost.low else cost.high)
 
 
-class Posting(msgspec.Struct, frozen=True, array_like=True):
+class Posting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One line in the books: `sign` is +1 for a call that counts, −1 for the reversal of exactly such a line.
 
     Later evidence (an outer span, the other half of a stream, a team named only at the root) can change what a call

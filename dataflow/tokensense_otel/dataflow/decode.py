@@ -21,6 +21,7 @@ from tokensense_otel.dataflow.normalise import Normaliser
 from tokensense_otel.dataflow.normalise.corrections import Correction, tally_problems
 from tokensense_otel.dataflow.normalise.logs import LogNormaliser
 from tokensense_otel.dataflow.normalise.metered import MeterNormaliser
+from tokensense_otel.dataflow.normalise.wire import WireTraces
 from tokensense_otel.receiver.log.entry import Entry, Signal
 from tokensense_otel.receiver.otlp.utf8 import mend
 
@@ -66,11 +67,13 @@ class Decoder:
 
     def _decode_into(self, out: Decoded, entry: Entry) -> None:
         if entry.signal is Signal.TRACES:
-            tallies = Tallies()
-            request = _parse(ExportTraceServiceRequest, entry, tallies)
-            spans, rejected = self._normaliser.spans(
-                request, tenant=entry.tenant, project=entry.project, received_ns=entry.received_ns, tallies=tallies
-            )
+            try:
+                tallies = Tallies()
+                spans, rejected = self._spans(WireTraces.FromString(entry.body), entry, tallies)
+            except (DecodeError, UnicodeDecodeError):
+                # Text that is not UTF-8, most likely, which is mended in the official message.
+                tallies = Tallies()
+                spans, rejected = self._spans(_parse(ExportTraceServiceRequest, entry, tallies), entry, tallies)
             _take(out, entry, spans, tallies, Accounting(spans=rejected, rejected=rejected))
         elif entry.signal is Signal.LOGS:
             tallies = Tallies()
@@ -89,6 +92,13 @@ class Decoder:
                 received_ns=entry.received_ns,
                 tallies=out.tallies,
             )
+
+    def _spans(
+        self, request: ExportTraceServiceRequest, entry: Entry, tallies: Tallies
+    ) -> tuple[list[SpanFacts], int]:
+        return self._normaliser.spans(
+            request, tenant=entry.tenant, project=entry.project, received_ns=entry.received_ns, tallies=tallies
+        )
 
 
 def _take(out: Decoded, entry: Entry, facts: list[SpanFacts], tallies: Tallies, rejected: Accounting) -> None:

@@ -29,7 +29,7 @@ class Kind(IntEnum):
     """A log record about its parent: adds facts to it where that is a call, and is the call where nothing else is."""
 
 
-class Origin(msgspec.Struct, frozen=True, array_like=True):
+class Origin(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Where the facts of a span come from, for `explain`; one object for the many spans that are alike.
 
     `sign` is what told its kind (`gen_ai.operation.name=chat`). `own` and `resource` are the attributes that named
@@ -44,7 +44,7 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
     corrections: tuple[str, ...] = ()
 
 
-class SpanFacts(msgspec.Struct, frozen=True, array_like=True):
+class SpanFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One span, or one log record that tells of a call. `parent_id` is empty for a root.
 
     `own` are the dimensions that the span's attributes name and that its descendants inherit; `resource` are those of
@@ -74,7 +74,7 @@ class SpanFacts(msgspec.Struct, frozen=True, array_like=True):
         return self.call is not None and self.call.source is Source.RECORD
 
 
-class MemorySample(msgspec.Struct, frozen=True, array_like=True):
+class MemorySample(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One observation of a function's or container's memory, in bytes; whichever part the emitter sent.
 
     `entity` identifies the function or container (its parts joined by `/`), `scope` names it for people. A sample may
@@ -103,7 +103,7 @@ class Measure(IntEnum):
     REASONING = 5
 
 
-class MeterPoint(msgspec.Struct, frozen=True, array_like=True):
+class MeterPoint(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One value of one time series about calls, as its emitter counts tokens.
 
     A meter is all the series that tell of the same calls: `call` is what they say of them (without times, tokens and
@@ -138,7 +138,7 @@ class MeterPoint(msgspec.Struct, frozen=True, array_like=True):
         return self.call.trace_id
 
 
-class Covered(msgspec.Struct, frozen=True, array_like=True):
+class Covered(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """In this minute (of Unix time) a span or log record told of a call of this service to this model.
 
     Two empty names stand for any model.

@@ -168,18 +168,32 @@ KEYS: Final[dict[str, tuple[str, int]]] = {
 }
 
 
-def gather(attributes: Mapping[str, Any], more: Mapping[str, str]) -> dict[str, Any]:
-    """Canonical fields of a span. `more` are keys that mean something in its dialect only; the general ones win."""
+Field = tuple[str, tuple[str, ...]]
+"""A canonical field, and keys that hold it, the best first."""
+
+
+def fields_of(keys: Iterable[str]) -> tuple[Field, ...]:
+    """The canonical fields that these keys may hold."""
+    held: dict[str, list[str]] = {}
+    for key in sorted(KEYS.keys() & set(keys), key=lambda key: KEYS[key][1]):
+        held.setdefault(KEYS[key][0], []).append(key)
+    return tuple((field, tuple(some)) for field, some in held.items())
+
+
+def gather(
+    attributes: Mapping[str, Any], more: Mapping[str, str], fields: Iterable[Field] | None = None
+) -> dict[str, Any]:
+    """Canonical fields of a span. `fields` are those of its keys, where they are known already.
+
+    `more` are keys that mean something in its dialect only; the general ones win.
+    """
     found: dict[str, Any] = {}
-    orders: dict[str, int] = {}
-    for key in KEYS.keys() & attributes.keys():
-        value = attributes[key]
-        if value is None or value == "":
-            continue
-        field, order = KEYS[key]
-        if field not in found or order < orders[field]:
-            found[field] = value
-            orders[field] = order
+    for field, keys in fields_of(attributes) if fields is None else fields:
+        for key in keys:
+            value = attributes[key]
+            if value is not None and value != "":
+                found[field] = value
+                break
     for key, field in more.items():
         if field not in found and attributes.get(key) not in (None, ""):
             found[field] = attributes[key]

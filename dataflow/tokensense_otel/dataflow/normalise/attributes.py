@@ -37,6 +37,11 @@ def attributes_of(pairs: Collection[KeyValue], problems: Problems | None = None)
     return found
 
 
+def value_of(value: AnyValue, problems: Problems) -> Any:
+    """The value of one attribute."""
+    return _value(value, 0, problems)
+
+
 def _value(value: AnyValue, depth: int, problems: Problems | None) -> Any:
     kind = value.WhichOneof("value")
     if kind is None:
@@ -66,7 +71,7 @@ def to_count(value: Any) -> int | None:
 
 def to_number(value: Any) -> float | None:
     """A finite number, from a number, its string, or a JavaScript `Long` as `{low, high}`."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
         if len(value) > 40:

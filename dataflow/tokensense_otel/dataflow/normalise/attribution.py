@@ -19,6 +19,11 @@ _MAX_VALUE: Final = 256
 
 
 _NAMELESS: Final[tuple[str, ...]] = ()
+_MAX_KNOWN: Final = 1_024
+
+Plan = tuple[tuple[int, tuple[tuple[int, str], ...]], ...]
+Named = tuple[Dimensions, tuple[str, ...]]
+"""Dimensions, and which attribute named each."""
 
 
 class Attribution:
@@ -32,33 +37,66 @@ class Attribution:
                 if dot:
                     self._members.setdefault(parent, []).append((member, dimension, order))
         self._objects = frozenset({"metadata", "ai.settings.context"} & self._members.keys())
-        self._telling = frozenset(self._keys) | self._objects | frozenset(_TAGS)
+        self.naming = frozenset(self._keys) | self._objects | frozenset(_TAGS)
+        """All attributes that may name a dimension."""
+        self._plans: dict[frozenset[str], Plan] = {}
+        self._known: dict[tuple[frozenset[str], tuple[str, ...]], Named] = {}
 
     def read(self, attributes: Attributes) -> Dimensions:
         """The dimensions that these attributes name; the same object `NOBODY` where they name none."""
         return self.read_named(attributes)[0]
 
-    def read_named(self, attributes: Attributes) -> tuple[Dimensions, tuple[str, ...]]:
-        """The dimensions, and which attribute named each."""
-        hits = self._telling & attributes.keys()
+    def read_named(self, attributes: Attributes, hits: frozenset[str] | None = None) -> Named:
+        """The dimensions, and which attribute named each. `hits` are those of the attributes that are in `naming`.
+
+        One object for the same names, as long as it is remembered.
+        """
+        if hits is None:
+            hits = self.naming.intersection(attributes)
         if not hits:
             return NOBODY, _NAMELESS
+        told = tuple([attributes[key] for key in hits])
+        try:
+            "".join(told)
+        except TypeError:  # numbers, and arrays of tags; and 1 is not the same name as 1.0
+            return self._read(attributes, hits)
+        known = self._known.get((hits, told))
+        if known is None:
+            known = self._read(attributes, hits)
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[hits, told] = known
+        return known
+
+    def _read(self, attributes: Attributes, hits: frozenset[str]) -> Named:
         values = [""] * len(NAMES)
-        orders = [1_000] * len(NAMES)
         named = [""] * len(NAMES)
-        for key in hits & self._keys.keys():
-            text = to_text(attributes[key])
-            if text:
-                for dimension, order in self._keys[key]:
-                    if order < orders[dimension]:
-                        values[dimension], orders[dimension] = text[:_MAX_VALUE], order
-                        named[dimension] = key
+        orders = [1_000] * len(NAMES)
+        for dimension, keys in self._plan(hits):
+            for order, key in keys:
+                text = to_text(attributes[key])
+                if text:
+                    values[dimension], named[dimension], orders[dimension] = text[:_MAX_VALUE], key, order
+                    break
         for key in hits & self._objects:
             self._read_object(key, attributes[key], values, orders, named)
         for key in _TAGS:
             if key in hits:
                 _read_tags(key, attributes[key], values, named)
         return (Dimensions(*values), tuple(named)) if any(values) else (NOBODY, _NAMELESS)
+
+    def _plan(self, hits: frozenset[str]) -> Plan:
+        """The dimensions that these attributes may name, each with them in order."""
+        plan = self._plans.get(hits)
+        if plan is None:
+            told: dict[int, list[tuple[int, str]]] = {}
+            for key in hits & self._keys.keys():
+                for dimension, order in self._keys[key]:
+                    told.setdefault(dimension, []).append((order, key))
+            if len(self._plans) >= _MAX_KNOWN:
+                self._plans.clear()
+            plan = self._plans[hits] = tuple((dimension, tuple(sorted(keys))) for dimension, keys in told.items())
+        return plan
 
     def _read_object(self, key: str, value: Any, values: list[str], orders: list[int], named: list[str]) -> None:
         """Members of a JSON object in one attribute, such as OpenInference's `metadata`."""

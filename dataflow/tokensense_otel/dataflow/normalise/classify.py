@@ -5,7 +5,7 @@ The order of the questions matters: a dialect's own marker comes before
 Strands, ADK, OpenInference, Semantic Kernel and Claude Code mark model calls INTERNAL.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from tokensense_otel.dataflow.facts import Kind
@@ -104,6 +104,11 @@ _TELLING: Final = (
 _NAMED_WRAPPERS: Final = frozenset({"openclaw.model.usage"})
 """They repeat, in a trace of their own, the usage of calls elsewhere."""
 NEVER_COUNTED: Final = _NAMED_WRAPPERS
+
+
+def tells_genai(keys: Iterable[str]) -> bool:
+    """Whether any of these attributes makes a span GenAI."""
+    return not _TELLING.isdisjoint(keys)
 
 
 def classify(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping[str, Any]) -> Found:

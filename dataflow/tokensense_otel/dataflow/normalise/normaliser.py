@@ -3,8 +3,8 @@
 Pure, but for caches. Text on a span leaves no trace in the facts, only salted hashes of it.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -20,9 +20,13 @@ from tokensense_otel.dataflow.normalise.attribution import NOBODY, PROJECT, Attr
 from tokensense_otel.dataflow.normalise.classify import NEVER_COUNTED, classify, told_by
 from tokensense_otel.dataflow.normalise.config import NormaliseConfig
 from tokensense_otel.dataflow.normalise.corrections import Correction, Problems, tally_problems
-from tokensense_otel.dataflow.normalise.dialects import Dialect, dialect_of_markers, dialect_of_scope
+from tokensense_otel.dataflow.normalise.dialects import FALLBACK, Dialect, dialect_of_markers, dialect_of_scope
 from tokensense_otel.dataflow.normalise.reader import CallReader
 from tokensense_otel.dataflow.normalise.sanity import EARLIEST_NS
+from tokensense_otel.dataflow.normalise.shapes import Shapes
+from tokensense_otel.dataflow.normalise.wire import WireAttributes, WireTraces
+
+Read = Callable[[Any, Problems], dict[str, Any]]
 
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
@@ -48,7 +52,9 @@ class Normaliser:
 
     def __init__(self, config: NormaliseConfig, salt: bytes) -> None:
         self._attribution = Attribution(config.attribution)
-        self.reader = CallReader(config, salt)
+        self._shapes = Shapes(self._attribution.naming)
+        self._wire = WireAttributes()
+        self.reader = CallReader(config, salt, self._shapes)
         self._scopes: dict[str, Dialect | None] = {}
         self._resources: dict[bytes, tuple[Dimensions, tuple[str, ...], str, Problems]] = {}
         self._origins: dict[tuple[object, ...], Origin] = {}
@@ -62,7 +68,7 @@ class Normaliser:
         received_ns: int = 0,
         tallies: Tallies | None = None,
     ) -> tuple[list[SpanFacts], int]:
-        """The facts of every span, and how many spans were rejected.
+        """The facts of every span, and how many spans were rejected, of an official request or one of `WireTraces`.
 
         A span is rejected if its ids have the wrong length or are all zero, or if neither it nor its reception has a
         time. `project` is that of the sender's key; where it is not empty, no attribute changes it. `received_ns` is 0
@@ -70,6 +76,7 @@ class Normaliser:
         """
         facts: list[SpanFacts] = []
         rejected = 0
+        read = cast("Read", self._wire.read if isinstance(request, WireTraces) else attributes_of)
         if tallies is None:
             tallies = Tallies()
         for group in request.resource_spans:
@@ -83,7 +90,8 @@ class Normaliser:
                 for span in scoped.spans:
                     problems: Problems = []
                     if _usable(span, sender.received_ns, problems):
-                        facts.append(self._facts(span, scope, dialect, sender, problems))
+                        attributes = read(span.attributes, problems)
+                        facts.append(self._facts(span, attributes, scope, dialect, sender, problems))
                     else:
                         rejected += 1
                     if problems:
@@ -121,10 +129,19 @@ class Normaliser:
             found = self._scopes[scope] = dialect_of_scope(scope)
             return found
 
-    def _facts(self, span: Span, scope: str, dialect: Dialect | None, sender: Sender, problems: Problems) -> SpanFacts:
-        attributes = attributes_of(span.attributes, problems)
+    def _facts(
+        self,
+        span: Span,
+        attributes: dict[str, Any],
+        scope: str,
+        dialect: Dialect | None,
+        sender: Sender,
+        problems: Problems,
+    ) -> SpanFacts:
         known_scope = dialect is not None
         if dialect is None:
+            if not self._shapes.of(attributes).genai:
+                return self.facts(span, Kind.OTHER, attributes, None, scope, FALLBACK.name, "", sender, problems)
             dialect = dialect_of_markers(attributes)
         kind, operation = classify(dialect, known_scope, span.name, attributes)
         call: Call | None = None
@@ -171,7 +188,8 @@ class Normaliser:
         problems: Problems,
     ) -> SpanFacts:
         """The facts of a span whose kind and call were told, with whom its attributes and its sender name."""
-        own, named = self._attribution.read_named(attributes) if attributes else (NOBODY, ())
+        naming = self._shapes.of(attributes).naming
+        own, named = self._attribution.read_named(attributes, naming) if naming else (NOBODY, ())
         return SpanFacts(
             sender.tenant,
             span.trace_id,

@@ -40,6 +40,14 @@ _EVENTS: Final = frozenset(
 )
 
 
+_HOLDING: Final = frozenset({PROMPT_HASH, PREFIX_HASH, "input.value", *_WHOLE}).union(*(signs for _, signs in _INDEXED))
+
+
+def may_hold_prompt(keys: Iterable[str]) -> bool:
+    """Whether any of these attributes tells of a prompt; where none does, only events may."""
+    return not _HOLDING.isdisjoint(keys)
+
+
 def prompt_hashes(
     attributes: Attributes, events: Iterable[Span.Event], salt: bytes, *, prefix_chars: int, max_chars: int
 ) -> tuple[str, str]:

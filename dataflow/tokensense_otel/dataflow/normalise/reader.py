@@ -19,6 +19,7 @@ from tokensense_otel.dataflow.normalise.dialects import Dialect
 from tokensense_otel.dataflow.normalise.models import full_model_name, model_name, provider_name
 from tokensense_otel.dataflow.normalise.prompt import prompt_hashes
 from tokensense_otel.dataflow.normalise.sanity import DAY_NS, payload_fault, sane_times
+from tokensense_otel.dataflow.normalise.shapes import Shapes
 from tokensense_otel.dataflow.normalise.usage import Contract, counts_of, fill, resolve
 
 _ERROR: Final = Status.STATUS_CODE_ERROR
@@ -31,9 +32,10 @@ _PARTS: Final = ("cache_write_1h", "audio_input", "audio_output", "image_input",
 
 
 class CallReader:
-    def __init__(self, config: NormaliseConfig, salt: bytes) -> None:
+    def __init__(self, config: NormaliseConfig, salt: bytes, shapes: Shapes) -> None:
         self._config = config
         self._salt = salt
+        self._shapes = shapes
 
     def read(
         self,
@@ -53,7 +55,8 @@ class CallReader:
         `problems` gets what had to be corrected. `received_ns` is 0 where nobody knows it.
         """
         notes: list[str] = []
-        found = gather(attributes, dialect.more)
+        shape = self._shapes.of(attributes)
+        found = gather(attributes, dialect.more, shape.fields)
         if dialect.identity and attributes.get(dialect.identity):
             found["response_id"] = attributes[dialect.identity]
         details: Details | None = None
@@ -79,7 +82,7 @@ class CallReader:
                 problems.append(fault)
         error_type = _error(span, found, attributes, tokens)
         prompt_hash = prefix_hash = ""
-        if self._config.hash_prompts and kind is not Kind.WRAPPER:
+        if self._config.hash_prompts and kind is not Kind.WRAPPER and (shape.prompt or span.events):
             prompt_hash, prefix_hash = prompt_hashes(
                 attributes,
                 span.events,
@@ -161,14 +164,30 @@ def _tokens(
 
 
 def _contract(dialect: Dialect, attributes: Mapping[str, Any], provider: str, streaming: bool) -> Contract:
+    key = (
+        dialect.name,
+        provider,
+        streaming,
+        bool(dialect.exclusive_unless) and dialect.exclusive_unless in attributes,
+        not dialect.reports_if or dialect.reports_if in attributes,
+    )
+    contract = _contracts.get(key)
+    if contract is None:
+        if len(_contracts) >= _MAX_CONTRACTS:  # providers' names come from outside
+            _contracts.clear()
+        contract = _contracts[key] = _contract_of(dialect, *key[1:])
+    return contract
+
+
+_contracts: dict[tuple[str, str, bool, bool, bool], Contract] = {}
+_MAX_CONTRACTS: Final = 1_024
+
+
+def _contract_of(dialect: Dialect, provider: str, streaming: bool, unless: bool, complete: bool) -> Contract:
     excludes: bool | None = False if dialect.inclusive and provider not in dialect.varies else None
-    if ("*" in dialect.exclusive or provider in dialect.exclusive) and not (
-        dialect.exclusive_unless and dialect.exclusive_unless in attributes
-    ):
+    if ("*" in dialect.exclusive or provider in dialect.exclusive) and not unless:
         excludes = True
-    reports = dialect.reports
-    if dialect.reports_if and dialect.reports_if not in attributes:
-        reports = frozenset()
+    reports = dialect.reports if complete else frozenset[str]()
     if streaming:
         reports -= dialect.lost_on_stream
     return Contract(excludes, True if provider in dialect.apart else None, reports)
@@ -196,9 +215,9 @@ def _error(span: Span, found: Mapping[str, Any], attributes: Mapping[str, Any], 
 
 def _first_token(span: Span, found: Mapping[str, Any], dialect: Dialect, problems: Problems) -> int | None:
     """Time to the first token in nanoseconds; emitters give it in seconds, milliseconds or as an event."""
-    scale, value = 1e9, to_number(found.get("ttft_s"))
+    scale, value = 1e9, to_number(found.get("ttft_s")) if "ttft_s" in found else None
     if value is None:
-        scale, value = 1e6, to_number(found.get("ttft_ms"))
+        scale, value = 1e6, to_number(found.get("ttft_ms")) if "ttft_ms" in found else None
     elif dialect.ttft_ms:
         scale = 1e6
     if value is not None:
