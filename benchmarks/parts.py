@@ -3,7 +3,8 @@
 import asyncio
 import tempfile
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import genai_prices
@@ -15,7 +16,8 @@ from tokensense_otel.core.call import Posting
 from tokensense_otel.dataflow.accounting import AccountingConfig, Ledger
 from tokensense_otel.dataflow.facts import SpanFacts
 from tokensense_otel.dataflow.normalise import NormaliseConfig, Normaliser
-from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.pricing import Catalogue, PricesConfig
+from tokensense_otel.dataflow.pricing.config import AliasConfig, FactorConfig
 from tokensense_otel.dataflow.rules import RulesConfig, RuleSet, RuleShard
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.receiver.log.embedded import EmbeddedLog
@@ -67,6 +69,16 @@ def prices(effort: Effort) -> None:
     priced = list(calls(effort.size))
     ours = seconds(effort, lambda: priced, lambda many: [catalogue.cost(call) for call in many])
     report("price look-up", f"{ours / effort.size * 1e6:.2f} µs/call")
+    own = Catalogue.load(_own_prices())
+    overlaid = seconds(effort, lambda: priced, lambda many: [own.cost(call) for call in many])
+    report(
+        "  with prices of one's own",
+        f"{overlaid / effort.size * 1e6:.2f} µs/call",
+        "an alias for one service, a factor",
+    )
+    missed = [msgspec.structs.replace(call, request_model="my-own", response_model="") for call in priced]
+    misses = seconds(effort, lambda: missed, lambda many: [catalogue.cost(call) for call in many])
+    report("  of a model without a price", f"{misses / effort.size * 1e6:.2f} µs/call")
     few = priced[: min(len(priced), 500)]
     moment = datetime.fromtimestamp(START_NS // 1_000_000_000, UTC)
     providers = {"gcp.gemini": "google"}
@@ -87,6 +99,13 @@ def prices(effort: Effort) -> None:
     report("  loading the catalogue", f"{taken * 1e3:.0f} ms")
 
 
+def _own_prices() -> PricesConfig:
+    return PricesConfig(
+        aliases=(AliasConfig(name="prod-chat", model="gpt-4o", service="checkout"),),
+        factors=(FactorConfig(factor=Decimal("0.85"), since=date(2026, 1, 1)),),
+    )
+
+
 def rules(effort: Effort) -> None:
     """Judge postings by all rules, one by one as they come."""
     catalogue = Catalogue.load()
@@ -99,7 +118,7 @@ def rules(effort: Effort) -> None:
         lambda: RuleShard(RuleSet(RulesConfig()), catalogue),
         lambda shard: shard.ingest(priced, [], now),
     )
-    report("rules, six of them", f"{taken / effort.size * 1e6:.1f} µs/posting", "20 teams, 500 prompts")
+    report("rules, seven of them", f"{taken / effort.size * 1e6:.1f} µs/posting", "20 teams, 500 prompts")
 
 
 def log(effort: Effort) -> None:

@@ -17,7 +17,8 @@ MODEL = "gpt-4o-mimi"
 
 def unpriced(count: int, **changes: Any) -> list[Call]:
     """Calls of 1,050 tokens to a model that no list has."""
-    return calls(count, **{"request_model": MODEL} | changes)
+    plain: dict[str, Any] = {"request_model": MODEL}
+    return calls(count, **plain | changes)
 
 
 def test_it_fires_with_the_fifth_call() -> None:
