@@ -185,7 +185,7 @@ def test_bytes_that_are_no_request_are_refused() -> None:
     ],
 )
 def test_other_services_are_unimplemented(method: str) -> None:
-    """OTLP checklist 9, 83: a code that makes nobody retry."""
+    """OTLP checklist 9, 83, 90: a code that makes nobody retry."""
 
     async def story(channel: grpc.aio.Channel, receiver: Receiver) -> None:
         assert (await refusal(channel, b"", method)).code() is Code.UNIMPLEMENTED

@@ -87,7 +87,7 @@ def status_of(answer: httpx2.Response) -> status_pb2.Status:
 def test_a_request_is_on_the_log_when_it_is_answered(
     content_type: str, body: bytes, headers: dict[str, str], answer_type: str, answer_body: bytes
 ) -> None:
-    """OTLP checklist 32, 34–37, 41, 43, 44, 65, 72, 75: each content type and encoding; the log holds protobuf."""
+    """OTLP checklist 30, 32, 34–37, 41, 43, 44, 65, 72, 75: each content type and encoding; the log holds protobuf."""
     log = MemoryLog()
 
     answer = answers(log, body, content_type=content_type, headers=headers)
@@ -168,6 +168,7 @@ def test_failures_are_told_in_the_requests_format(
         ({"method": "GET"}, 405, PROTOBUF_TYPE, "use POST"),
         ({"method": "OPTIONS"}, 405, PROTOBUF_TYPE, "use POST"),
         ({"method": "PATCH", "content_type": JSON_TYPE}, 405, JSON_TYPE, "use POST"),
+        ({"path": "/v1development/profiles"}, 404, PROTOBUF_TYPE, "/v1/traces"),
         ({"path": "/v1/profiles"}, 404, PROTOBUF_TYPE, "/v1/traces"),
         ({"path": "/v1/traces/"}, 404, PROTOBUF_TYPE, "/v1/traces"),
         ({"path": "/", "content_type": JSON_TYPE}, 404, JSON_TYPE, "/v1/traces"),
@@ -186,7 +187,7 @@ def test_failures_are_told_in_the_requests_format(
     ],
 )
 def test_what_is_wrong_is_said(request_: dict[str, Any], http_status: int, answer_type: str, says: str) -> None:
-    """OTLP checklist 50, 53, 55, 73, 75, 82, 83: a Status body with every refusal, and never a redirect."""
+    """OTLP checklist 30, 50, 51, 53, 55, 73, 75, 82, 83, 90: a Status body with every refusal, and never a redirect."""
     log = MemoryLog()
 
     answer = answers(log, **request_)
@@ -237,6 +238,36 @@ def test_the_size_limit_holds_after_decompression() -> None:
     answer = answers(MemoryLog(), bomb, headers={"content-encoding": "gzip"}, max_request_bytes=10_000)
 
     assert answer.status_code == 413
+
+
+def test_answers_are_not_compressed() -> None:
+    """OTLP checklist 38: a server may, but an answer of a few bytes only grows."""
+    answer = answers(MemoryLog(), headers={"accept-encoding": "gzip"})
+
+    assert (answer.status_code, answer.headers.get("content-encoding"), answer.content) == (200, None, b"")
+
+
+def test_many_requests_go_at_once() -> None:
+    """OTLP checklist 57: requests of one client on several connections do not wait for each other."""
+    log = MemoryLog()
+
+    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
+        headers = {"content-type": PROTOBUF_TYPE}
+
+        def post() -> asyncio.Task[httpx2.Response]:
+            return asyncio.create_task(client.post("/v1/traces", content=PROTOBUF, headers=headers))
+
+        log.gate = asyncio.Event()
+        held = post()
+        await log.waiting.wait()
+        gate, log.gate = log.gate, None
+        assert {answer.status_code for answer in await asyncio.gather(*(post() for _ in range(20)))} == {200}
+        assert not held.done()
+        gate.set()
+        assert (await held).status_code == 200
+
+    served(log, story)
+    assert len(log.entries) == 21
 
 
 def chunked(body: bytes, size: int) -> AsyncIterator[bytes]:
@@ -398,7 +429,7 @@ def test_bytes_that_are_no_http_are_survived(noise: bytes) -> None:
 
 
 def test_a_tenant_that_sends_too_much_is_asked_to_wait() -> None:
-    """OTLP checklist 52, 54, 80: 429 with Retry-After of at most 5 s, before the body is read, for that tenant only."""
+    """OTLP checklist 52, 54, 80, 81: 429 with Retry-After of at most 5 s, before the body is read, for that tenant only."""
     log = MemoryLog()
     keys = [{"name": name, "tenant": name, "key": name} for name in ("a", "b")]
 

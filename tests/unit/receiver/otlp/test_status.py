@@ -51,6 +51,13 @@ def test_each_error_has_its_codes(kind: type[TokenSenseError]) -> None:
     assert (answer.grpc_code, answer.http_status) == TABLE[kind]
 
 
+@pytest.mark.parametrize("kind", [*TABLE, ValueError, OSError], ids=lambda kind: kind.__name__)
+def test_nobody_is_told_internal_or_unknown(kind: type[Exception]) -> None:
+    """OTLP checklist 69, 79: some senders drop on these and some repeat what was kept, so they are never answered."""
+    assert verdict(kind("why")).grpc_code not in {2, 13}
+    assert verdict(kind("why")).http_status != 500
+
+
 def test_no_error_is_without_a_row() -> None:
     """An error class that is added to the core has to be added here."""
     known = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TokenSenseError)}
@@ -118,7 +125,7 @@ def test_bad_input_carries_bad_request() -> None:
 
 
 def test_long_messages_are_cut() -> None:
-    """OTLP checklist 16, 42: an answer stays small however long the reason is."""
+    """OTLP checklist 16, 17, 42: an answer stays small however long the reason is."""
     assert len(verdict(Permanent("x" * 10_000)).message) == 1024
     assert len(response(Signal.TRACES, 1, "x" * 10_000).partial_success.error_message) == 1024
 
