@@ -25,9 +25,9 @@ class LogCollector(Collector):
         except OSError:
             return
         for name, help_text, value in (
-            ("disk_bytes", "Bytes that the log takes on disk.", status.disk_bytes),
-            ("max_bytes", "Bytes on disk at which the log takes no more.", self._max_bytes),
-            ("lag_bytes", "Bytes on the log that the dataflow has not committed.", status.uncommitted_bytes),
-            ("lag_seconds", "How long the oldest of them has been there.", status.lag_s(self._clock())),
+            ("tokensense_log_disk_bytes", "Bytes that the log takes on disk.", status.disk_bytes),
+            ("tokensense_log_max_bytes", "Bytes on disk at which the log takes no more.", self._max_bytes),
+            ("tokensense_log_lag_bytes", "Bytes on the log that the dataflow has not committed.", status.uncommitted_bytes),
+            ("tokensense_log_lag_seconds", "How long the oldest of them has been there.", status.lag_s(self._clock())),
         ):
-            yield GaugeMetricFamily(f"tokensense_log_{name}", help_text, value=value)
+            yield GaugeMetricFamily(name, help_text, value=value)
