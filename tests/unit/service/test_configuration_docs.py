@@ -38,7 +38,8 @@ def test_every_key_has_a_meaning() -> None:
 def test_each_example_is_a_good_configuration(text: str, tmp_path: Path) -> None:
     """What the document shows can be copied and loaded."""
     (tmp_path / "tokensense.yaml").write_text(text)
-    assert load_settings(tmp_path / "tokensense.yaml", {}).rules.SPIKE.multiplier == 5
+    settings = load_settings(tmp_path / "tokensense.yaml", {})
+    assert (settings.rules.SPIKE.multiplier == 5) == ("multiplier: 5" in text)
 
 
 def test_the_problems_shown_are_what_is_said(tmp_path: Path) -> None:
