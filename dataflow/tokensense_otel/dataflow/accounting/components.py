@@ -1,12 +1,14 @@
 """The parts of an open trace that can be settled apart, so that a long trace is not settled anew for every span.
 
 Reports of calls can matter to each other only if one lies within the other, or if they may be of one call: the same
-response id, or the same usage under the same parent or in a wrapper there. Reports that are linked in none of these
-ways are in different components, which only ever grow. Spans that report no call join nothing; they lend dimensions to
+response id, or the same usage under the same parent or in a wrapper there. Of calls adrift, below a span that did not
+come, nobody knows what they lie within: any wrapper may be around them. Reports that are linked in none of these ways
+are in different components, which only ever grow. Spans that report no call join nothing; they lend dimensions to
 what is beneath them, so whatever is beneath a span is settled anew when that span comes.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from tokensense_otel.dataflow.accounting.sameness import size
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
@@ -14,6 +16,10 @@ from tokensense_otel.dataflow.facts import Kind, SpanFacts
 Node = bytes | tuple[str | bytes, ...]
 """A span by its id, or something that spans have in common."""
 Spans = Mapping[bytes, SpanFacts]
+
+
+_UNPLACED: Final = b"unplaced"
+"""Where calls adrift are, and roots, which may be around them."""
 
 
 class Components:
@@ -24,6 +30,8 @@ class Components:
         self._leader: dict[Node, Node] = {}
         self._members: dict[Node, list[Node]] = {}
         self._children: dict[bytes, list[bytes]] = {}
+        self._adrift: list[bytes] = []
+        self._any_wrapper: bytes | None = None
         for facts in spans.values():
             self.link(facts)
 
@@ -45,6 +53,15 @@ class Components:
         self._embrace(span_id, span_id)
         if around is not None:
             self._unite(span_id, around)
+        if facts.kind is Kind.WRAPPER:
+            self._link_wrapper(span_id)
+        elif not parent_id:
+            self._link_usage(facts, _UNPLACED)
+        elif adrift(self._spans, span_id):
+            self._link_usage(facts, _UNPLACED)
+            self._adrift.append(span_id)
+            if self._any_wrapper is not None:
+                self._unite(span_id, self._any_wrapper)
         if call.response_id:
             self._unite(span_id, ("response", call.response_id))
         if facts.kind is Kind.EVENT:
@@ -53,6 +70,15 @@ class Components:
         parent = self._spans.get(parent_id)
         if parent is not None and parent.kind is Kind.WRAPPER:
             self._link_usage(facts, parent.parent_id)
+
+    def _link_wrapper(self, span_id: bytes) -> None:
+        """Unite a wrapper that reports usage with the calls that may lie within it for all that is known."""
+        if self._any_wrapper is None:
+            self._any_wrapper = span_id
+            for call in self._adrift:
+                self._unite(span_id, call)
+        elif self._adrift:
+            self._unite(span_id, self._any_wrapper)
 
     def _link_usage(self, facts: SpanFacts, place: bytes) -> None:
         """Unite a report with those of the same usage that were made in one span."""
@@ -117,6 +143,14 @@ class Components:
         self._members[large] += moved
         for node in moved:
             self._leader[node] = large
+
+
+def adrift(spans: Spans, span_id: bytes) -> bool:
+    """Whether a span or one above it names a parent that did not come, so that nobody knows what it lies within."""
+    top = spans[span_id]
+    for above in ancestors(spans, span_id):
+        top = above
+    return bool(top.parent_id) and top.parent_id not in spans
 
 
 def ancestors(spans: Spans, span_id: bytes) -> Iterable[SpanFacts]:

@@ -33,6 +33,11 @@ def overlap_ns(one: Call, two: Call) -> int:
     return min(one.end_ns, two.end_ns) - max(one.start_ns, two.start_ns)
 
 
+def during(call: Call, around: Call) -> bool:
+    """Whether a call may have been made within a wrapper, by their times."""
+    return around.start_ns - TWIN_SLACK_NS <= call.start_ns and call.end_ns <= around.end_ns + TWIN_SLACK_NS
+
+
 def models_agree(one: Call, two: Call) -> bool:
     """Whether both may be about one model: `gpt-4o` and `gpt-4o-2024-08-06` may, and so may an unnamed one."""
     if one.request_model == two.request_model != "":

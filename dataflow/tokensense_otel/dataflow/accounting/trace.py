@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from tokensense_otel.core.call import DEFAULT_PROJECT, Call, Dimensions
-from tokensense_otel.dataflow.accounting.components import ancestors
+from tokensense_otel.dataflow.accounting.components import adrift, ancestors
 from tokensense_otel.dataflow.accounting.merge import complete, over, with_model
 from tokensense_otel.dataflow.accounting.records import lone_events, tells_of_call
 from tokensense_otel.dataflow.accounting.sameness import (
     clusters,
+    during,
     same_family,
     same_response,
     same_twin,
@@ -258,6 +259,9 @@ class _Trial:
             and facts.span_id not in self._over_calls
             and not self._call_above(facts.span_id)
         }
+        if lone:
+            loose = [call for span_id, call in self._calls.items() if adrift(self._spans, span_id)]
+            lone = {span_id: call for span_id, call in lone.items() if not any(during(one, call) for one in loose)}
         around = {above.span_id for span_id in lone for above in self._ancestors(span_id)}
         chosen = {span_id: call for span_id, call in lone.items() if span_id not in around}
         for span_id, call in chosen.items():
@@ -324,9 +328,14 @@ class _Trial:
         return self._beside(one, two) and same_twin(one, two)
 
     def _beside(self, one: Call, two: Call) -> bool:
-        """Whether both were made in one span, or of streams one within a wrapper there, as Logfire has it."""
+        """Whether both were made in one span, or of streams one within a wrapper there, as Logfire has it.
+
+        The spans between them, or between one and a root, may not have come.
+        """
         parent, other = self._spans[one.span_id].parent_id, self._spans[two.span_id].parent_id
         if parent == other:
+            return True
+        if all(not above or adrift(self._spans, call.span_id) for above, call in ((parent, one), (other, two))):
             return True
         if not (one.streaming and two.streaming):
             return False

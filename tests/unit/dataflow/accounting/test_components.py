@@ -59,11 +59,25 @@ def test_reports_within_a_report_belong_together() -> None:
 def test_possible_second_reports_belong_together() -> None:
     """A shared response id anywhere, or equal usage beneath one parent, joins two reports."""
     trace = Trace()
+    trace.add(facts_of_span(8, Kind.OTHER))
+    trace.add(facts_of_span(9, Kind.OTHER))
     trace.add(facts_of_span(1, parent=8, response_id="r", tokens=Tokens(1, 1)))
-    assert trace.add(facts_of_span(2, parent=9, response_id="r", tokens=Tokens(2, 1))) == [[1, 2]]
+    assert trace.add(facts_of_span(2, parent=9, response_id="r", tokens=Tokens(2, 1))) == [[1, 2, 8, 9]]
     trace.add(facts_of_span(3, parent=8, tokens=Tokens(3, 1)))
-    assert trace.add(facts_of_span(4, parent=8, tokens=Tokens(3, 1))) == [[3, 4]]
-    assert trace.add(facts_of_span(5, parent=9, tokens=Tokens(3, 1))) == [[5]]
+    assert trace.add(facts_of_span(4, parent=8, tokens=Tokens(3, 1))) == [[3, 4, 8]]
+    assert trace.add(facts_of_span(5, parent=9, tokens=Tokens(3, 1))) == [[5, 9]]
+
+
+def test_calls_adrift_belong_with_what_may_be_around_them() -> None:
+    """A call below a span that did not come joins every wrapper with usage, and equal usage at a root or adrift."""
+    trace = Trace()
+    trace.add(facts_of_span(1, parent=9, tokens=Tokens(1, 1)))
+    assert trace.add(facts_of_span(2, parent=8, tokens=Tokens(2, 1))) == [[2]]
+    assert trace.add(facts_of_span(3, tokens=Tokens(2, 1))) == [[2, 3]]
+    assert trace.add(facts_of_span(4, Kind.WRAPPER, tokens=Tokens(3, 2))) == [[1, 2, 3, 4]]
+    assert trace.add(facts_of_span(5, parent=4, tokens=Tokens(5, 1))) == [[1, 2, 3, 4, 5]]
+    assert trace.add(facts_of_span(6, Kind.WRAPPER, tokens=Tokens(6, 2))) == [[1, 2, 3, 4, 5, 6]]
+    assert trace.add(facts_of_span(7, parent=88, tokens=Tokens(7, 1))) == [[1, 2, 3, 4, 5, 6, 7]]
 
 
 def test_a_loop_of_parents_has_an_end() -> None:

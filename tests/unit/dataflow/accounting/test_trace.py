@@ -3,10 +3,12 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.support.calls import NOON, SECOND
 from tests.support.spans import facts_of_span, span_id
 from tokensense_otel.core.call import Call, Dimensions, Tokens
+from tokensense_otel.dataflow.accounting.sameness import TWIN_SLACK_NS
 from tokensense_otel.dataflow.accounting.trace import settle
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
@@ -127,12 +129,32 @@ def test_sequential_stub_calls_seen_by_two_instrumentations_pair_up() -> None:
     assert len(settled(*spans)) == 3
 
 
+def test_reports_below_spans_that_did_not_come_may_be_beside_each_other() -> None:
+    """Of two reports alike one call is left where nobody knows their places, or one is the root and the other lost."""
+    lost = facts_of_span(1, parent=9, response_id="r")
+    assert len(settled(lost, facts_of_span(2, parent=8))) == 1
+    assert len(settled(lost, facts_of_span(2))) == 1
+    assert len(settled(lost, facts_of_span(3, Kind.OTHER), facts_of_span(2, parent=3))) == 2
+    assert len(settled(lost, facts_of_span(2, parent=8, tokens=Tokens(100, 11)))) == 2
+
+
+@pytest.mark.parametrize(("starts_ns", "count"), [(0, [1]), (-TWIN_SLACK_NS, [1]), (-TWIN_SLACK_NS - 1, [1, 2])])
+def test_a_wrapper_does_not_stand_in_for_calls_adrift_in_its_time(starts_ns: int, count: list[int]) -> None:
+    """The span between an agent and its call did not come, so the agent's usage may be that very call's."""
+    call = facts_of_span(1, parent=9, start_ns=NOON + starts_ns, end_ns=NOON + SECOND)
+    agent = facts_of_span(2, Kind.WRAPPER, tokens=Tokens(100, 10))
+    placed = facts_of_span(3, parent=4), facts_of_span(4, Kind.OTHER)
+    assert list(settled(call, agent)) == count
+    assert list(settled(*placed, agent)) == [2, 3]
+
+
 def test_siblings_without_response_id_are_joined_by_usage_and_time() -> None:
     """Two instrumentations around one request agree on parent, model, tokens and more than 90 % of the time."""
     first = facts_of_span(1, parent=9)
     assert list(settled(first, facts_of_span(2, parent=9, response_id="r"))) == [1]
     assert len(settled(first, facts_of_span(2, parent=9, tokens=Tokens(100, 11)))) == 2
-    assert len(settled(first, facts_of_span(2, parent=8))) == 2
+    places = facts_of_span(8, Kind.OTHER), facts_of_span(9, Kind.OTHER)
+    assert len(settled(first, facts_of_span(2, parent=8), *places)) == 2
     assert len(settled(first, facts_of_span(2, parent=9, scope="scope-1"))) == 2, "one instrumentation, two calls"
     half = NOON + SECOND // 2
     assert len(settled(first, facts_of_span(2, parent=9, start_ns=half, end_ns=half + SECOND))) == 2
