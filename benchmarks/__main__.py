@@ -4,10 +4,11 @@ import argparse
 import os
 import platform
 
-from benchmarks import books, parts, peers, road
+from benchmarks import books, captures, parts, peers, road
 from benchmarks.measure import FULL, QUICK
 
 BENCHMARKS = {
+    "captures": captures.captures,
     "books": books.books,
     "normalise": parts.normalise,
     "ledger": parts.ledger,

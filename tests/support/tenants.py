@@ -90,6 +90,14 @@ def spans_by_tenant(parcels: Iterable[Parcel]) -> dict[str, int]:
     return found
 
 
+def usage_after(stopped: Stack) -> Rows:
+    """What `tokensense usage` says of the store that is left behind."""
+    command = [sys.executable, "-m", "tokensense_otel.service.main", "usage", "--config", str(stopped.config)]
+    done = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, timeout=60, check=True)
+    rows: Rows = json.loads(done.stdout)["usage"]
+    return rows
+
+
 def wrong(rows: Rows, tenants: Iterable[Tenant]) -> list[str]:
     """Every field of every tenant that is not the truth."""
     by_tenant: dict[str, Rows] = {}
@@ -126,6 +134,4 @@ def assert_books(running: Stack, parcels: list[Parcel], tenants: list[Tenant], t
         eventually(lambda: not wrong(api.usage(), tenants), within_s=10, what=f"the truth in the API; {told}")
         assert unbalanced(api.accounting(), tenants) == [], told
     assert running.stop() == 0
-    command = [sys.executable, "-m", "tokensense_otel.service.main", "usage", "--config", str(running.config)]
-    done = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, timeout=60, check=True)
-    assert wrong(json.loads(done.stdout)["usage"], tenants) == [], told
+    assert wrong(usage_after(running), tenants) == [], told
