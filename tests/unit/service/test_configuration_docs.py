@@ -75,7 +75,7 @@ def test_commands_that_operations_names_exist() -> None:
 
 
 def test_metrics_that_operations_names_exist() -> None:
-    """Every metric that docs/operations.md tells to watch is declared by a part, or made by the API when it is asked."""
+    """Every metric that docs/operations.md tells to watch is declared by a part, or read by the API when asked."""
     sources = [path.read_text(encoding="utf-8") for path in DOCS.parent.glob("*/tokensense_otel/*/**/events.py")]
     declared = {name for source in sources for name in re.findall(r'(?:Happening|Level)\(\s*"([a-z_]+)"', source)}
     made = [path.read_text(encoding="utf-8") for path in DOCS.parent.glob("service/tokensense_otel/service/api/*.py")]

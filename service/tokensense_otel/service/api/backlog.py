@@ -27,7 +27,7 @@ class LogCollector(Collector):
         for name, help_text, value in (
             ("tokensense_log_disk_bytes", "Bytes that the log takes on disk.", status.disk_bytes),
             ("tokensense_log_max_bytes", "Bytes on disk at which the log takes no more.", self._max_bytes),
-            ("tokensense_log_lag_bytes", "Bytes on the log that the dataflow has not committed.", status.uncommitted_bytes),
+            ("tokensense_log_lag_bytes", "Bytes that the dataflow has not committed.", status.uncommitted_bytes),
             ("tokensense_log_lag_seconds", "How long the oldest of them has been there.", status.lag_s(self._clock())),
         ):
             yield GaugeMetricFamily(name, help_text, value=value)
