@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter, Gauge
+    from prometheus_client import Counter, Gauge, Histogram
 
-_declared: list["Happening | Level"] = []
+_declared: list["Happening | Level | Distribution"] = []
 _shared = False
 _METRICS_BYTES: Final = 256 << 10
 """Room for about 2,000 series of one process."""
@@ -89,7 +89,33 @@ class Level:
             self._gauge.set(value)
 
 
-def _declare(metric: Happening | Level) -> None:
+class Distribution:
+    """A histogram: how long something took, in seconds."""
+
+    def __init__(self, name: str, help_text: str, *, labels: tuple[str, ...], buckets: tuple[float, ...]) -> None:
+        self.name = name
+        self._help = help_text
+        self._labels = labels
+        self._buckets = buckets
+        _declare(self)
+
+    def make(self) -> None:
+        """Bring the metric into being, empty."""
+        _ = self._histogram
+
+    @cached_property
+    def _histogram(self) -> "Histogram":
+        from prometheus_client import Histogram
+
+        with _making:
+            made: Histogram | None = vars(self).get("_histogram")
+            return made or Histogram(f"tokensense_{self.name}", self._help, self._labels, buckets=self._buckets)
+
+    def __call__(self, seconds: float, /, **fields: str) -> None:
+        self._histogram.labels(*(fields[label] for label in self._labels)).observe(seconds)
+
+
+def _declare(metric: "Happening | Level | Distribution") -> None:
     _declared.append(metric)
     if _shared:
         metric.make()
@@ -118,7 +144,7 @@ def _take_space(folder: Path) -> None:
     prometheus_client makes them full of holes, and a hole that cannot be filled because the disk is full ends the
     process with SIGBUS at a count of something that never happened before.
     """
-    for kind in ("counter", "gauge_livemax"):
+    for kind in ("counter", "gauge_livemax", "histogram"):
         with (folder / f"{kind}_{os.getpid()}.db").open("ab") as file:
             file.write(bytes(max(0, _METRICS_BYTES - file.tell())))
 

@@ -1,8 +1,12 @@
-"""What can happen to the receiver. Signals are traces, metrics, logs; transports grpc, http."""
+"""What can happen to the receiver. Signals are traces, metrics, logs; transports grpc, http.
+
+Accepted and refused items are `otelcol_receiver_accepted_*` and `otelcol_receiver_refused_*` of the Collector, which
+has a metric for each signal where this has a label.
+"""
 
 import logging
 
-from tokensense_otel.core.events import Happening, Level
+from tokensense_otel.core.events import Distribution, Happening, Level
 
 ACCEPTED = Happening(
     "receiver_accepted_items",
@@ -11,6 +15,17 @@ ACCEPTED = Happening(
 )
 REJECTED = Happening(
     "receiver_rejected_items", "Items refused for good within accepted requests.", labels=("signal", "transport")
+)
+REFUSED = Happening(
+    "receiver_refused_items",
+    "Items of sound requests that the log did not take; their senders were asked to try again.",
+    labels=("signal", "transport"),
+)
+REQUEST_SECONDS = Distribution(
+    "receiver_request_seconds",
+    "From the whole request, or over HTTP from its header, to the answer. Outcomes are accepted, refused.",
+    labels=("signal", "transport", "outcome"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 REQUESTS_REFUSED = Happening(
     "receiver_refused_requests",

@@ -5,6 +5,7 @@ grpcio's own concurrency limit RESOURCE_EXHAUSTED without RetryInfo; senders dro
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
@@ -14,7 +15,8 @@ import grpc.aio
 from tokensense_otel.core.config import split_endpoint
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.receiver.config import GrpcConfig
-from tokensense_otel.receiver.intake import Delivery, Intake, count_refusal
+from tokensense_otel.receiver.grpc_health import health_handler
+from tokensense_otel.receiver.intake import Delivery, Intake, count_acceptance, count_refusal
 from tokensense_otel.receiver.listening import listen, shown_endpoint
 from tokensense_otel.receiver.log.entry import Signal
 from tokensense_otel.receiver.otlp.responses import response
@@ -53,6 +55,7 @@ class GrpcServer:
             server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(protocol.grpc_service, {"Export": export}),)
             )
+        server.add_generic_rpc_handlers((health_handler(self._intake),))
         try:
             if self._config.tls is None:
                 port = server.add_insecure_port(self._config.endpoint)
@@ -90,16 +93,18 @@ class GrpcServer:
 
 def _export(intake: Intake, signal: Signal) -> Callable[[bytes, _Context], Awaitable[bytes]]:
     async def export(body: bytes, context: _Context) -> bytes:
+        since_s = time.perf_counter()
         try:
             headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
             identity = intake.identify(headers)
             with intake.hold(identity) as hold:
                 checked = await intake.accept(Delivery(signal, "grpc", body), identity, hold)
+            count_acceptance(signal, "grpc", since_s)
             return response(signal, checked.rejected, checked.message).SerializeToString()
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender gets an answer that keeps its data
-            count_refusal(error, signal, "grpc")
+            count_refusal(error, signal, "grpc", since_s)
             await _abort(context, error)
 
     return export

@@ -5,7 +5,9 @@ redirects, not even for a trailing slash: SDKs take one for success and drop the
 """
 
 import asyncio
+import json
 import math
+import time
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
@@ -13,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from tokensense_otel.core.errors import Retryable, Unauthenticated
 from tokensense_otel.receiver.admission import BUSY_DELAY_S, Hold
 from tokensense_otel.receiver.config import HttpConfig
-from tokensense_otel.receiver.intake import Delivery, Format, Intake, count_refusal
+from tokensense_otel.receiver.intake import Delivery, Format, Intake, count_acceptance, count_refusal
 from tokensense_otel.receiver.log.entry import Signal
 from tokensense_otel.receiver.otlp.compression import ENCODINGS, check_encoding, too_large
 from tokensense_otel.receiver.otlp.responses import response, to_json
@@ -24,6 +26,8 @@ _SIGNALS: Final = {protocol.http_path: signal for signal, protocol in PROTOCOLS.
 _FORMATS: Final[dict[str, Format]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _CONTENT_TYPES: Final[dict[Format, bytes]] = {format_: name.encode() for name, format_ in _FORMATS.items()}
 
+_PROBES: Final = frozenset({"/healthz", "/readyz"})
+
 _Headers = dict[str, str]
 
 
@@ -32,7 +36,7 @@ class _SenderGone(Exception):
 
 
 class OtlpApplication:
-    """Answers `POST /v1/{traces,metrics,logs}`."""
+    """Answers `POST /v1/{traces,metrics,logs}`, and `GET /healthz` and `/readyz` to whoever runs it."""
 
     def __init__(self, config: HttpConfig, intake: Intake) -> None:
         self._read_timeout_s = config.read_timeout_s
@@ -43,7 +47,11 @@ class OtlpApplication:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         format_ = _FORMATS.get(_media_type(headers))
+        if scope["path"] in _PROBES and scope["method"] in {"GET", "HEAD"}:
+            await self._probe(scope["path"], send)
+            return
         signal = _SIGNALS.get(scope["path"])
+        since_s = time.perf_counter()
         try:
             body = await self._export(scope, signal, format_, headers, receive)
         except _SenderGone:
@@ -53,10 +61,18 @@ class OtlpApplication:
             await _refuse(send, Retryable("the receiver is stopping", delay_s=BUSY_DELAY_S), format_ or "json")
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender gets an answer that keeps its data
             if signal is not None:
-                count_refusal(error, signal, "http")
+                count_refusal(error, signal, "http", since_s)
             await _refuse(send, error, format_ or "json")
         else:
+            if signal is not None:
+                count_acceptance(signal, "http", since_s)
             await _answer(send, 200, body, format_ or "json")
+
+    async def _probe(self, path: str, send: Send) -> None:
+        """Alive while it answers; ready while requests can be kept. Both need no key."""
+        reason = self._intake.unready() if path == "/readyz" else ""
+        body = json.dumps({"status": "fail", "reason": reason} if reason else {"status": "ok"}).encode()
+        await _answer(send, 503 if reason else 200, body, "json")
 
     async def _export(
         self, scope: Scope, signal: Signal | None, format_: Format | None, headers: _Headers, receive: Receive

@@ -5,9 +5,10 @@ Delivery: `accept` returns after the log made the request durable. When it raise
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tokensense_otel.core.component import Clock
 from tokensense_otel.core.errors import Permanent, Retryable, TokenSenseError
@@ -23,6 +24,8 @@ from tokensense_otel.receiver.otlp.protobuf import decode_protobuf
 from tokensense_otel.receiver.otlp.signals import Request
 from tokensense_otel.receiver.otlp.validate import Checked, refuse_foreign, validate
 from tokensense_otel.receiver.rates import Rates
+
+_HOLD_OFF_S: Final = 5.0
 
 Transport = Literal["grpc", "http"]
 Format = Literal["protobuf", "json"]
@@ -55,6 +58,8 @@ class Intake:
         self._append_timeout_s = config.append_timeout_s
         self._writer = writer
         self._clock = clock
+        self._monotonic = monotonic
+        self._log_failed_s = -math.inf
         self._closed = True
 
     def identify(self, headers: Mapping[str, str]) -> Identity:
@@ -109,28 +114,57 @@ class Intake:
         if checked.kept:
             if checked.rejected or delivery.format == "json":
                 body = request.SerializeToString()
-            await self._append(Entry(signal, identity.tenant, identity.project, self._clock(), body))
+            try:
+                await self._append(Entry(signal, identity.tenant, identity.project, self._clock(), body))
+            except Exception:
+                events.REFUSED(checked.kept, signal=signal, transport=transport)
+                raise
         self._rates.charge(identity.tenant, items=checked.kept + checked.rejected, size=size)
         events.ACCEPTED(checked.kept, signal=signal, transport=transport)
         if checked.rejected:
             events.REJECTED(checked.rejected, signal=signal, transport=transport)
         return checked
 
+    def unready(self) -> str:
+        """Why senders had better go elsewhere for now; empty when they are welcome.
+
+        After the log failed that is so for a few seconds only: whether it works again shows when it is tried again.
+        """
+        if self._closed:
+            return "the receiver is stopping"
+        if self._monotonic() - self._log_failed_s < _HOLD_OFF_S:
+            return "the log does not take requests"
+        return ""
+
     async def _append(self, entry: Entry) -> None:
         try:
             async with asyncio.timeout(self._append_timeout_s):
                 await self._writer.append(entry)
         except TimeoutError:
+            self._log_failed_s = self._monotonic()
             # It may still become durable; the sender's second copy is then a duplicate, which accounting knows.
             raise Retryable("the log is slow; try again", delay_s=BUSY_DELAY_S) from None
+        except Exception:
+            self._log_failed_s = self._monotonic()
+            raise
+        self._log_failed_s = -math.inf
 
 
-def count_refusal(error: Exception, signal: Signal, transport: Transport) -> None:
-    """Count a request that was not accepted; an error nobody foresaw is said aloud."""
+def count_refusal(error: Exception, signal: Signal, transport: Transport, since_s: float) -> None:
+    """Count a request that came at `since_s` (of `perf_counter`) and was not accepted.
+
+    An error nobody foresaw is said aloud.
+    """
+    events.REQUEST_SECONDS(time.perf_counter() - since_s, signal=signal, transport=transport, outcome="refused")
     if isinstance(error, TokenSenseError):
         events.REQUESTS_REFUSED(signal=signal, transport=transport, reason=type(error).__name__)
     else:
         events.UNFORESEEN(signal=signal, transport=transport, error=type(error).__name__)
+
+
+def count_acceptance(signal: Signal, transport: Transport, since_s: float) -> None:
+    """Count a request that came at `since_s` (of `perf_counter`) and is durable."""
+    events.REQUEST_SECONDS(time.perf_counter() - since_s, signal=signal, transport=transport, outcome="accepted")
 
 
 def _checked(signal: Signal, body: bytes, format_: Format) -> tuple[Request, Checked]:

@@ -429,7 +429,7 @@ def test_bytes_that_are_no_http_are_survived(noise: bytes) -> None:
 
 
 def test_a_tenant_that_sends_too_much_is_asked_to_wait() -> None:
-    """OTLP checklist 52, 54, 80, 81: 429 with Retry-After of at most 5 s, before the body is read, for that tenant only."""
+    """OTLP checklist 52, 54, 80, 81: 429 with Retry-After of at most 5 s, before the body is read, for it only."""
     log = MemoryLog()
     keys = [{"name": name, "tenant": name, "key": name} for name in ("a", "b")]
 

@@ -115,7 +115,7 @@ def test_items_and_refusals_are_counted_by_signal_and_transport() -> None:
     body = trace_request([sound_span(1), sound_span(2), bad]).SerializeToString()
 
     accept(MemoryLog(), Delivery(Signal.TRACES, "http", body))
-    count_refusal(TooLarge("x"), Signal.TRACES, "http")
+    count_refusal(TooLarge("x"), Signal.TRACES, "http", 0)
 
     assert [count(name, **http) for name in names] == [before[0] + 2, before[1] + 1, before[2] + len(body)]
     assert count("refused_requests", **http, reason="TooLarge") == refused_before + 1
@@ -135,7 +135,7 @@ def test_nothing_accepted_is_counted_when_the_log_refuses() -> None:
 
 def test_payloads_and_keys_are_never_logged(capsys: pytest.CaptureFixture[str]) -> None:
     """OTLP checklist 101: an unforeseen error is logged without what was sent."""
-    count_refusal(ValueError("canary in an error text"), Signal.TRACES, "grpc")
+    count_refusal(ValueError("canary in an error text"), Signal.TRACES, "grpc", 0)
 
     logged = capsys.readouterr()
     assert "receiver_unforeseen_errors" in logged.out + logged.err
