@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,11 @@ costs = st.builds(
     st.integers(0, 99),
 )
 calls = st.builds(
-    lambda t, c, e: a_call(tokens=t, cost=c, error_type=e), tokens, costs, st.sampled_from(["", "timeout"])
+    lambda t, c, e, r: a_call(tokens=t, cost=c, error_type=e, reported_cost=r),
+    tokens,
+    costs,
+    st.sampled_from(["", "timeout"]),
+    st.none() | st.integers(1, 10**9),
 )
 
 
@@ -87,3 +92,47 @@ def test_rows_group_by_what_was_asked_and_name_what_is_missing() -> None:
         ("unattributed", 1),
         ("checkout", 2),
     ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "reported", "disputed"),
+    [
+        (10_000_000, 10_000_000, 10_200_000, False),
+        (10_000_000, 10_000_000, 10_200_001, True),
+        (10_000_000, 10_000_000, 9_800_000, False),
+        (10_000_000, 10_000_000, 9_799_999, True),
+        (10_000_000, 20_000_000, 20_400_000, False),
+        (10_000_000, 20_000_000, 20_400_001, True),
+        (10_000_000, 20_000_000, 15_000_000, False),
+        (100, 100, 600, False),
+        (100, 100, 601, True),
+        (0, 0, 501, True),
+    ],
+)
+def test_a_reported_cost_is_disputed_beyond_two_per_cent(low: int, high: int, reported: int, disputed: bool) -> None:
+    """Outside our bounds by more than 2 % of the nearer one, and by more than half a micro-dollar."""
+    call = a_call(cost=Cost(CostKind.ESTIMATED, low, high), reported_cost=reported)
+    assert call.disputed is disputed
+
+
+def test_nothing_is_disputed_without_both() -> None:
+    """Neither a cost that nobody reported nor one that we do not know."""
+    assert not a_call().disputed
+    assert not a_call(cost=Cost(), reported_cost=10**9).disputed
+
+
+def test_what_emitters_say_is_summed_beside_ours() -> None:
+    """Two of three calls have a reported cost, of which one is a third off; null where no call has any."""
+    calls = [a_call(), a_call(reported_cost=10_000_000), a_call(reported_cost=15_000_000)]
+    usage = sums(*(Posting(1, call) for call in calls))
+    (row,) = usage_rows([(usage_key(Posting(1, calls[0])), usage)])
+
+    assert (row["reported_calls"], row["reported_cost_usd"], row["disputed_calls"]) == (2, "0.025", 1)
+    assert row["cost_usd"] == "0.03"
+    assert Row(a_call()).values["reported_cost_usd"] is None
+
+
+def test_tokens_without_a_price_are_counted() -> None:
+    """Input and output of unpriced calls, as far as they are known."""
+    calls = [a_call(cost=Cost()), a_call(cost=Cost(), tokens=Tokens(7, None)), a_call()]
+    assert sums(*(Posting(1, call) for call in calls)).unpriced_tokens == 1_050 + 7

@@ -110,6 +110,8 @@ def model_name(raw: str) -> str:
         return name
     if name.startswith("arn:"):
         name = name.partition("/")[2] or name
+    if "/models/" in name:  # `projects/…/publishers/…/models/…` of Vertex AI, `accounts/…/models/…` of Fireworks
+        name = name.rpartition("/models/")[2] or name
     while "/" in name:
         head, _, rest = name.partition("/")
         if not rest or not _strippable(head.lower()):
@@ -147,7 +149,7 @@ def _strippable(head: str) -> bool:
 
 
 _PATH_SEGMENTS: Final = frozenset(
-    {"models", "publishers", "projects", "locations", "openrouter", "litellm", "anthropic", "openai", "google"}
+    {"models", "publishers", "openrouter", "litellm", "anthropic", "openai", "google"}
     | {"cohere", "groq", "deepseek", "perplexity", "converse", "invoke", "inference-profile", "foundation-model"}
 )
 
@@ -173,6 +175,8 @@ def _by_model(model: str) -> str:
     if _BEDROCK_MODEL.match(model) or model.startswith("arn:aws:bedrock"):
         return "aws.bedrock"
     head, slash, rest = model.partition("/")
+    if slash and head == "openrouter":
+        return head  # its prices are not always those of the vendors behind it
     if slash and (head in _PROVIDERS or head in _PROVIDERS.values()):
         return _PROVIDERS.get(head, head)
     name = rest.rpartition("/")[2] if slash else model

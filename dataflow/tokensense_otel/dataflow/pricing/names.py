@@ -20,6 +20,7 @@ _PROVIDERS: Final = {
     "azure.ai.inference": "azure",
     "azure.ai.openai": "azure",
     "azure_openai": "azure",
+    "fireworks_ai": "fireworks",
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",
     "gcp.vertex_ai": "google",
@@ -28,8 +29,11 @@ _PROVIDERS: Final = {
     "mistral_ai": "mistral",
     "moonshot_ai": "moonshotai",
     "x_ai": "x-ai",
+    "z_ai": "zai",
 }
-_UNNAMED: Final = frozenset({"", "_other", "custom", "gateway", "langchain", "litellm", "portkey", "proxy", "unknown"})
+_UNNAMED: Final = frozenset(
+    {"", "_other", "custom", "gateway", "langchain", "litellm", "portkey", "proxy", "unknown", "vercel"}
+)
 """What stands in for a provider without being one; the model's name has to tell."""
 
 _STANDARD: Final = frozenset(

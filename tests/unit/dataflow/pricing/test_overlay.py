@@ -245,7 +245,7 @@ def test_an_alias_may_lead_to_an_own_price() -> None:
 
 
 def test_a_fine_tune_may_cost_what_its_base_does() -> None:
-    """`ft:…` has no listed price; with an alias it has."""
+    """A fine-tune is listed at 0.30; an alias may say that it costs what an untuned one does, 0.15."""
     tuned = call("ft:gpt-4o-mini-2024-07-18:acme::Ab12", MILLION)
     cost = laid(aliases=[{"name": "ft:gpt-4o-mini-*", "model": "gpt-4o-mini"}]).cost(tuned)
     assert cost.low == usd("0.15")
