@@ -20,6 +20,16 @@ class Changes(msgspec.Struct):
         if not change.empty:
             self.accounting.setdefault(tenant, Accounting()).add(change)
 
+    def of(self, tenant: str) -> Accounting:
+        """What became of the tenant's spans, to be added to. `trim` then takes out what came to nothing."""
+        sums = self.accounting.get(tenant)
+        if sums is None:
+            sums = self.accounting[tenant] = Accounting()
+        return sums
+
+    def trim(self) -> None:
+        self.accounting = {tenant: sums for tenant, sums in self.accounting.items() if not sums.empty}
+
     def extend(self, other: "Changes") -> None:
         self.postings += other.postings
         for tenant, change in other.accounting.items():

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from tokensense_otel.core.call import Call, Cost, Posting
-from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.changes import Changes
 from tokensense_otel.dataflow.accounting.config import AccountingConfig
-from tokensense_otel.dataflow.accounting.open_trace import OpenTrace, RestingTrace, TraceState
+from tokensense_otel.dataflow.accounting.open_trace import OpenTrace, RestingTrace, Sums, TraceState
 from tokensense_otel.dataflow.accounting.recent import RecentIds, RecentState, recent_key
 from tokensense_otel.dataflow.accounting.sameness import order
 from tokensense_otel.dataflow.accounting.trace import settle
@@ -21,6 +20,8 @@ from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
 VERSION = 1
 _SECOND = 1_000_000_000
+_NOTHING = Sums()
+_replace = msgspec.structs.replace
 _HAD_CALLS = b"calls"
 _CALL = b"call"
 
@@ -61,6 +62,7 @@ class Ledger:
         for key, facts_of_trace in by_trace.items():
             self._account(key, facts_of_trace, now_ns, changes)
         self._make_room(now_ns)
+        changes.trim()
         return changes
 
     def advance(self, now_ns: int) -> Changes:
@@ -116,32 +118,30 @@ class Ledger:
         return ledger
 
     def _account(self, key: TraceKey, spans: list[SpanFacts], now_ns: int, changes: Changes) -> None:
-        tenant, trace_id = key
-        found = self._open.get(key)
-        held = found.wake() if isinstance(found, RestingTrace) else found
-        was_open = held is not None
-        if held is None:
-            held = OpenTrace(TraceState(tenant, trace_id), now_ns)
-            marker = trace_id + tenant.encode()
-            if recent_key(marker) in self._recent:
-                held.trace.had_calls = recent_key(marker, _HAD_CALLS) in self._recent
-                was_open = True
-        before = held.outcome()
+        held, was_open = self._held(key, now_ns)
         was_genai = held.has_genai
+        before = held.sums() if was_open else _NOTHING
         fresh: list[SpanFacts] = []
-        resent = come = 0
+        resent = records = 0
         changed: set[bytes] = set()
         for facts in spans:
-            come += not facts.is_record
-            if held.reports(facts) or (was_open and facts.span_id not in held.spans and self._was_closed(facts)):
-                resent += not facts.is_record
+            is_record = facts.call is not None and facts.is_record
+            records += is_record
+            span_id = facts.span_id
+            if was_open and (
+                held.reports(facts) if span_id in held.spans else self._recent and self._was_closed(facts)
+            ):
+                resent += not is_record
                 continue
-            changed.add(facts.span_id)
+            if span_id in changed and held.reports(facts):
+                resent += not is_record
+                continue
+            changed.add(span_id)
             fresh.append(facts)
             if held.admit(facts):
                 self._spans += 1
             else:
-                resent += not facts.is_record
+                resent += not is_record
         if held.spans:
             held.last_ns = now_ns
             held.resting = None
@@ -153,20 +153,31 @@ class Ledger:
                 changes.seen += [facts for span_id, facts in held.spans.items() if span_id not in changed]
             for span_ids in held.touched(changed):
                 self._settle(held, span_ids, changes)
-        after = held.outcome()
-        changes.account(
-            tenant,
-            Accounting(
-                spans=come,
-                calls=after.calls - before.calls,
-                duplicates=after.duplicates - before.duplicates + resent,
-                wrappers=after.wrappers - before.wrappers,
-                not_genai=after.not_genai - before.not_genai,
-                records=after.records - before.records,
-            ),
-        )
+        after = held.sums()
+        sums = changes.of(key[0])
+        sums.spans += len(spans) - records
+        sums.calls += after.calls - before.calls
+        sums.duplicates += after.duplicates - before.duplicates + resent
+        sums.wrappers += after.wrappers - before.wrappers
+        sums.not_genai += after.not_genai - before.not_genai
+        sums.records += after.records - before.records
         if len(held.spans) > self._config.max_trace_spans:
             self._close(key, now_ns)
+
+    def _held(self, key: TraceKey, now_ns: int) -> tuple[OpenTrace, bool]:
+        """A trace at work, and whether anything of it may have come before."""
+        found = self._open.get(key)
+        if found is not None:
+            return found.wake() if isinstance(found, RestingTrace) else found, True
+        tenant, trace_id = key
+        held = OpenTrace(TraceState(tenant, trace_id), now_ns)
+        if not self._recent:
+            return held, False
+        marker = trace_id + tenant.encode()
+        if recent_key(marker) not in self._recent:
+            return held, False
+        held.had_calls = recent_key(marker, _HAD_CALLS) in self._recent
+        return held, True
 
     def _was_closed(self, facts: SpanFacts) -> bool:
         """Whether it was accounted before its trace was closed, or the call of which it tells again."""
@@ -180,25 +191,25 @@ class Ledger:
 
     def _settle(self, held: OpenTrace, span_ids: set[bytes], changes: Changes) -> None:
         """Post the difference between what these spans came to before and what they come to now."""
-        spans = {span_id: held.spans[span_id] for span_id in span_ids}
-        calls = settle(spans, had_calls=held.trace.had_calls)
+        spans = held.spans if len(span_ids) == len(held.spans) else {each: held.spans[each] for each in span_ids}
+        calls = settle(spans, had_calls=held.had_calls)
         gone: list[Call] = []
         come: list[Call] = []
         for span_id in span_ids:
-            call, old = calls.get(span_id), held.settled.get(span_id)
-            if call == old:
-                continue
-            cost: Cost | None = None
-            if old is not None:
-                was = held.strike(span_id)
-                gone.append(was)
-                cost = was.cost if call is not None and _priced_facts(old) == _priced_facts(call) else None
+            call, was = calls.get(span_id), held.posted.get(span_id)
+            if was is not None:
+                if call is not None:
+                    call = _replace(call, cost=was.cost)
+                    if call == was:
+                        continue
+                gone.append(held.strike(span_id))
             if call is not None:
-                new = msgspec.structs.replace(call, cost=cost or self._price(call))
-                held.enter(span_id, call, new)
-                come.append(new)
+                if was is None or _priced_facts(was) != _priced_facts(call):
+                    call = _replace(call, cost=self._price(call))
+                held.enter(span_id, call)
+                come.append(call)
         changes.postings += [Posting(-1, call) for call in sorted(gone, key=order)]
-        changes.postings += [Posting(1, call) for call in sorted(come, key=order)]
+        changes.postings += [Posting(1, call) for call in (sorted(come, key=order) if len(come) > 1 else come)]
 
     def _make_room(self, now_ns: int) -> None:
         while self._spans > self._config.max_open_spans and self._open:
@@ -209,9 +220,9 @@ class Ledger:
         found = self._open.pop(key)
         held = found.wake() if isinstance(found, RestingTrace) else found
         self._spans -= held.count
-        marker = held.trace.trace_id + held.trace.tenant.encode()
+        marker = held.trace_id + held.tenant.encode()
         self._recent.add(recent_key(marker), now_ns)
-        if held.posted or held.trace.had_calls:
+        if held.posted or held.had_calls:
             self._recent.add(recent_key(marker, _HAD_CALLS), now_ns)
         for span_id, facts in held.spans.items():
             told = (span_id, _CALL) if facts.kind is Kind.CALL else (span_id,)

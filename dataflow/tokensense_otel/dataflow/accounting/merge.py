@@ -15,7 +15,7 @@ _NAMES = ("provider", "request_model", "response_model", "response_id", "finish_
 
 def over(own: Dimensions, other: Dimensions) -> Dimensions:
     """`own`, completed by `other`, dimension by dimension."""
-    if own == other or other == _NOBODY:
+    if other is own or other == _NOBODY or own == other:
         return own
     if own == _NOBODY:
         return other

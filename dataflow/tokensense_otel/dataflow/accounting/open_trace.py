@@ -1,8 +1,10 @@
 """A trace that is being accounted: its reports, what they came to, and its data for a snapshot."""
 
+from typing import NamedTuple
+
 import msgspec
 
-from tokensense_otel.core.call import UNKNOWN_COST, Call, Source
+from tokensense_otel.core.call import Call, Source
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.components import Components
 from tokensense_otel.dataflow.accounting.merge import complete, over
@@ -39,6 +41,16 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(TraceState)
 
 
+class Sums(NamedTuple):
+    """What the spans of a trace became; as in `core.usage.Accounting`."""
+
+    calls: int = 0
+    duplicates: int = 0
+    wrappers: int = 0
+    not_genai: int = 0
+    records: int = 0
+
+
 class OpenTrace:
     """A trace at work: its data, indexed, and its encoding for as long as that holds.
 
@@ -47,40 +59,36 @@ class OpenTrace:
 
     __slots__ = (
         "components",
+        "had_calls",
         "kinds",
         "last_ns",
         "posted",
         "records",
         "resting",
-        "settled",
         "spans",
-        "stand_ins",
-        "trace",
+        "tenant",
+        "trace_id",
         "variants",
     )
 
     def __init__(self, trace: TraceState, last_ns: int) -> None:
-        self.trace = trace
+        self.tenant = trace.tenant
+        self.trace_id = trace.trace_id
+        self.had_calls = trace.had_calls
         self.last_ns = last_ns
         self.resting: RestingTrace | None = None
         self.spans: dict[bytes, SpanFacts] = {}
         self.variants: dict[bytes, list[SpanFacts]] = {}
         self.components: Components | None = None
-        """None while there is but one span, as in most traces there is."""
+        """None while there are but few spans, as in most traces."""
         self.kinds = [0] * len(Kind)
         """How many spans there are of each kind."""
         self.records = 0
         """How many of them are log records."""
         self.posted: dict[bytes, Call] = {call.span_id: call for call in trace.posted}
-        self.settled = {
-            span_id: msgspec.structs.replace(call, cost=UNKNOWN_COST) for span_id, call in self.posted.items()
-        }
-        """The same calls without their cost, as settling gives them."""
-        self.stand_ins: set[bytes] = set()
-        """Those of them that are wrappers."""
+        """Its calls on the books, with their cost."""
         for facts in trace.spans:
             self.admit(facts)
-        self.stand_ins = {span_id for span_id in self.settled if self.spans[span_id].kind is Kind.WRAPPER}
 
     def admit(self, facts: SpanFacts) -> bool:
         """Take a report in; False if it is of a span that is already there."""
@@ -94,49 +102,59 @@ class OpenTrace:
             facts = _one_of(variants)
             self.kinds[known.kind] -= 1
         self.kinds[facts.kind] += 1
-        self.records += known is None and facts.is_record
+        if known is None and facts.call is not None and facts.call.source is _RECORD:
+            self.records += 1
         self.spans[span_id] = facts
         if self.components is not None:
             self.components.link(facts)
-        elif len(self.spans) > 1:
+        elif len(self.spans) > _FEW:
             self.components = Components(self.spans)
         return known is None
 
     def touched(self, span_ids: set[bytes]) -> list[set[bytes]]:
-        """The spans to settle anew, in groups that do not matter to each other, after these changed."""
+        """The spans to settle anew, in groups that do not matter to each other, after these changed.
+
+        While there are few it is all of them, which is less work than to find out.
+        """
         return [set(self.spans)] if self.components is None else self.components.touched(span_ids)
 
-    def enter(self, span_id: bytes, call: Call, posted: Call) -> None:
-        """A span is this call."""
-        self.settled[span_id] = call
-        self.posted[span_id] = posted
-        if self.spans[span_id].kind is Kind.WRAPPER:
-            self.stand_ins.add(span_id)
+    def enter(self, span_id: bytes, call: Call) -> None:
+        """A span is this call, with its cost."""
+        self.posted[span_id] = call
 
     def strike(self, span_id: bytes) -> Call:
         """A span is no call, or no longer the one that it was. Returns what was posted."""
-        del self.settled[span_id]
-        self.stand_ins.discard(span_id)
         return self.posted.pop(span_id)
 
-    def outcome(self) -> Accounting:
+    def sums(self) -> Sums:
         """What the spans became."""
-        kinds = self.kinds
-        reports = kinds[Kind.CALL] + kinds[Kind.CANDIDATE] + kinds[Kind.DETAIL] + kinds[Kind.EVENT]
-        stand_ins = len(self.stand_ins)
-        records = sum(call.source is Source.RECORD for call in self.settled.values()) if self.records else 0
-        return Accounting(
-            calls=len(self.settled),
-            duplicates=(reports - self.records) - (len(self.settled) - stand_ins - records),
-            wrappers=kinds[Kind.WRAPPER] + kinds[Kind.TOOL] - stand_ins,
-            not_genai=kinds[Kind.OTHER],
-            records=records,
+        kinds, posted = self.kinds, self.posted
+        stand_ins = records = 0
+        if kinds[_WRAPPER]:
+            stand_ins = sum(self.spans[span_id].kind is _WRAPPER for span_id in posted)
+        if self.records:
+            records = sum(call.source is _RECORD for call in posted.values())
+        reports = kinds[_CALL] + kinds[_CANDIDATE] + kinds[_DETAIL] + kinds[_EVENT]
+        calls = len(posted)
+        return Sums(
+            calls,
+            (reports - self.records) - (calls - stand_ins - records),
+            kinds[_WRAPPER] + kinds[_TOOL] - stand_ins,
+            kinds[_OTHER],
+            records,
         )
+
+    def outcome(self) -> Accounting:
+        """The same for the books."""
+        return Accounting(**self.sums()._asdict(), spans=len(self.spans) - self.records)
 
     def reports(self, facts: SpanFacts) -> bool:
         """Whether exactly this report is already there."""
+        known = self.spans.get(facts.span_id)
+        if known is None:
+            return False
         variants = self.variants.get(facts.span_id)
-        return facts in variants if variants else self.spans.get(facts.span_id) == facts
+        return facts in variants if variants else known == facts
 
     @property
     def has_genai(self) -> bool:
@@ -151,17 +169,19 @@ class OpenTrace:
     def rest(self) -> RestingTrace:
         """The trace as bytes; the same object until something is admitted or accounted."""
         if self.resting is None:
-            trace = self.trace
-            trace.spans = [facts for span_id, facts in self.spans.items() if span_id not in self.variants]
-            trace.spans += [facts for variants in self.variants.values() for facts in variants]
-            trace.posted = list(self.posted.values())
+            spans = [facts for span_id, facts in self.spans.items() if span_id not in self.variants]
+            spans += [facts for variants in self.variants.values() for facts in variants]
+            trace = TraceState(self.tenant, self.trace_id, self.had_calls, spans, list(self.posted.values()))
             encoded = msgspec.Raw(_encoder.encode(trace))
-            trace.spans, trace.posted = [], []
-            self.resting = RestingTrace(trace.tenant, trace.trace_id, self.last_ns, len(self.spans), encoded)
+            self.resting = RestingTrace(self.tenant, self.trace_id, self.last_ns, len(self.spans), encoded)
         return self.resting
 
 
+_OTHER, _CALL, _CANDIDATE, _WRAPPER, _TOOL, _DETAIL, _EVENT = Kind
+_RECORD = Source.RECORD
 _MAX_VARIANTS = 4
+_FEW = 16
+"""Up to so many spans a trace is settled as a whole."""
 
 
 def _one_of(variants: list[SpanFacts]) -> SpanFacts:

@@ -12,6 +12,7 @@ import msgspec
 from tokensense_otel.core.call import DEFAULT_PROJECT, Call, Dimensions
 from tokensense_otel.dataflow.accounting.components import adrift, ancestors
 from tokensense_otel.dataflow.accounting.merge import complete, over, with_model
+from tokensense_otel.dataflow.accounting.plain import settle_plainly
 from tokensense_otel.dataflow.accounting.records import lone_events, tells_of_call
 from tokensense_otel.dataflow.accounting.sameness import (
     clusters,
@@ -34,22 +35,10 @@ def settle(
     `had_calls` says that spans of this trace which are no longer here were calls, so that no wrapper's usage may stand
     in for them. `verdicts` is told the reason for every span.
     """
-    if len(spans) == 1 and verdicts is None:
-        (facts,) = spans.values()
-        if facts.kind is Kind.CALL and facts.call is not None:
-            return {facts.span_id: _alone(facts, facts.call)}
-        if facts.kind is Kind.OTHER:
-            return {}
+    plain = settle_plainly(spans) if verdicts is None else None
+    if plain is not None:
+        return plain
     return _Trial(spans, verdicts).verdict(had_calls)
-
-
-def _alone(facts: SpanFacts, call: Call) -> Call:
-    """The call of a span about which nothing else is known: most traces begin, and many end, like this."""
-    return msgspec.structs.replace(
-        call,
-        dimensions=over(facts.own, facts.resource),
-        project=facts.project or facts.resource_project or DEFAULT_PROJECT,
-    )
 
 
 class _Trial:

@@ -98,7 +98,7 @@ def _settle(trace: TraceId, reports: list[Report], price: Price) -> TraceRecount
     verdicts = Verdicts()
     calls = settle(held.spans, verdicts=verdicts)
     for span_id, call in calls.items():
-        held.enter(span_id, call, call)
+        held.enter(span_id, call)
     priced = {span_id: msgspec.structs.replace(call, cost=price(call)) for span_id, call in calls.items()}
     outcome = held.outcome()
     outcome.spans = len(reports)

@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -13,8 +14,9 @@ from tests.support.calls import NOON, SECOND
 from tests.support.spans import TRACE, facts_of_span
 from tokensense_otel.core.call import UNKNOWN_COST, Call, Cost, Dimensions, Posting, Tokens
 from tokensense_otel.core.usage import Accounting
-from tokensense_otel.dataflow.accounting import AccountingConfig, Ledger
+from tokensense_otel.dataflow.accounting import AccountingConfig, Ledger, open_trace
 from tokensense_otel.dataflow.accounting.trace import settle
+from tokensense_otel.dataflow.accounting.verdicts import Verdicts
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
 
@@ -249,18 +251,22 @@ def traces(draw: st.DrawFn) -> list[SpanFacts]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(spans=traces(), data=st.data())
-def test_the_books_are_the_settlement_of_everything_seen(spans: list[SpanFacts], data: st.DataObject) -> None:
-    """After each span, in any order and across crashes, what is posted is what settling all of them at once gives."""
+@given(spans=traces(), few=st.sampled_from([0, 5, 16]), data=st.data())
+def test_the_books_are_the_settlement_of_everything_seen(spans: list[SpanFacts], few: int, data: st.DataObject) -> None:
+    """After each span, in any order and across crashes, what is posted is what settling all of them at once gives.
+
+    Whether a trace is settled as a whole, or from some length on by the parts that matter to each other.
+    """
     sums = Sums()
     seen: dict[bytes, SpanFacts] = {}
-    for facts in data.draw(st.permutations(spans)):
-        seen[facts.span_id] = facts
-        sums.ingest(facts)
-        if data.draw(st.integers(0, 4)) == 0:
-            sums.ledger = Ledger.restore(sums.config, price, sums.ledger.snapshot())
-        standing = {call.span_id: msgspec.structs.replace(call, cost=UNKNOWN_COST) for call in sums.calls}
-        assert standing == settle(seen)
+    with patch.object(open_trace, "_FEW", few):
+        for facts in data.draw(st.permutations(spans)):
+            seen[facts.span_id] = facts
+            sums.ingest(facts)
+            if data.draw(st.integers(0, 4)) == 0:
+                sums.ledger = Ledger.restore(sums.config, price, sums.ledger.snapshot())
+            standing = {call.span_id: msgspec.structs.replace(call, cost=UNKNOWN_COST) for call in sums.calls}
+            assert standing == settle(seen, verdicts=Verdicts())
 
 
 def test_a_quiet_trace_is_kept_as_bytes_and_wakes_as_it_was() -> None:
