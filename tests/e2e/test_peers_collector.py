@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -69,8 +70,7 @@ def test_a_capture_passes_whole_to_the_existing_backend_and_without_text_to_us(h
     for request in requests:
         hop.send(request)
     eventually(lambda: len(hop.existing.spans) == len(sent), what="every span at the existing backend")
-    by_id = {span.span_id: span for span in hop.existing.spans}
-    assert all(by_id[span.span_id] == span for span in sent)
+    assert sorted(map(Span.SerializeToString, hop.existing.spans)) == sorted(map(Span.SerializeToString, sent))
 
     genai = {
         span.span_id for span in sent if any(a.key.startswith(("gen_ai.", "llm.", "openinf")) for a in span.attributes)
@@ -80,9 +80,18 @@ def test_a_capture_passes_whole_to_the_existing_backend_and_without_text_to_us(h
     assert [text for text in TEXTS if text in arrived] == []
 
 
-def usage_of(requests: Iterable[ExportTraceServiceRequest]) -> dict[UsageKey, Usage]:
+def usage_of(
+    traces: Iterable[ExportTraceServiceRequest],
+    logs: Iterable[ExportLogsServiceRequest] = (),
+    metrics: Iterable[ExportMetricsServiceRequest] = (),
+) -> dict[UsageKey, Usage]:
     """What the requests come to on the books."""
-    entries = [Entry(Signal.TRACES, "default", "", 0, request.SerializeToString()) for request in requests]
+    signals = ((Signal.TRACES, traces), (Signal.LOGS, logs), (Signal.METRICS, metrics))
+    entries = [
+        Entry(signal, "default", "", 0, request.SerializeToString())
+        for signal, requests in signals
+        for request in requests
+    ]
     runner = InProcessRunner(
         DataflowConfig(),
         rules=RuleSet(RulesConfig()),
@@ -122,11 +131,39 @@ def test_a_capture_costs_the_same_with_and_without_its_text(hop: Hop, name: str)
     eventually(lambda: usage_of(hop.ours.traces) == straight, what="the same books")
 
 
+WITH_RECORDS = [name for name in captures.NAMES if captures.log_requests(name) and name not in NEEDS_TEXT]
+WITH_METRICS = [name for name in captures.NAMES if captures.metric_requests(name)]
+
+
+@pytest.mark.parametrize("name", WITH_RECORDS)
+def test_records_of_a_capture_count_the_same_without_their_text(hop: Hop, name: str) -> None:
+    """Log records alone, of which only what is known to be no text comes to us, make the books that they made."""
+    requests = captures.log_requests(name)
+    for request in requests:
+        hop.send_logs(request)
+    straight = usage_of([], requests)
+    eventually(lambda: usage_of([], hop.ours.logs) == straight, what="the same books")
+    arrived = b"".join(request.SerializeToString() for request in hop.ours.logs)
+    assert [text for text in TEXTS if text in arrived] == []
+
+
+@pytest.mark.parametrize("name", WITH_METRICS)
+def test_metrics_of_a_capture_count_the_same_behind_the_collector(hop: Hop, name: str) -> None:
+    """Metrics alone make the books that they made straight to us."""
+    requests = captures.metric_requests(name)
+    for request in requests:
+        hop.send_metrics(request)
+    straight = usage_of([], [], requests)
+    eventually(lambda: usage_of([], [], hop.ours.metrics) == straight, what="the same books")
+
+
 def test_no_statement_fails_on_real_traffic(hop: Hop, tmp_path: Path) -> None:
     """The Collector's log holds no warning after every capture has passed."""
     for name in captures.NAMES:
         for request in captures.trace_requests(name):
             hop.send(request)
+        for logs in captures.log_requests(name):
+            hop.send_logs(logs)
     eventually(lambda: len(hop.ours.spans) > 100, what="the captures at ours")
     log = (tmp_path / "otelcol.log").read_text()
     assert [line for line in log.splitlines() if "\twarn\t" in line or "\terror\t" in line] == []
@@ -166,12 +203,12 @@ def test_only_genai_spans_and_what_names_their_owner_come_to_us(hop: Hop) -> Non
     assert [attributes_of(span) for span in hop.ours.spans] == [{"tokensense.team": "legal"}, {"llm.system": "openai"}]
 
 
-def test_memory_metrics_come_to_us_and_others_do_not(hop: Hop) -> None:
-    """RAM_OVER_PROVISION's metrics arrive; the rest goes to the existing backend only."""
+def test_metrics_about_tokens_and_memory_come_to_us_and_others_do_not(hop: Hop) -> None:
+    """RAM_OVER_PROVISION's and token metrics arrive; the rest goes to the existing backend only."""
     request = ExportMetricsServiceRequest()
     scope = request.resource_metrics.add().scope_metrics.add()
-    ours = {"faas.mem_usage", "container.memory.working_set", "k8s.container.memory_limit"}
-    for name in sorted(ours | {"http.server.request.duration", "gen_ai.client.token.usage"}):
+    ours = {"faas.mem_usage", "container.memory.working_set", "gen_ai.client.token.usage", "claude_code.token.usage"}
+    for name in sorted(ours | {"http.server.request.duration"}):
         scope.metrics.add(name=name).gauge.data_points.add(as_int=1, time_unix_nano=1)
     hop.send_metrics(request)
     eventually(lambda: len(hop.existing.metric_names) == 5, what="five metrics at the existing backend")

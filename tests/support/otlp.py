@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -18,16 +19,17 @@ SERVICES = {
 
 
 class OtlpSink:
-    """A context manager; `endpoint` is its `host:port`, `traces` and `metrics` are the requests so far."""
+    """A context manager; `endpoint` is its `host:port`, `traces`, `metrics` and `logs` are the requests so far."""
 
     def __init__(self) -> None:
         self.traces: list[ExportTraceServiceRequest] = []
         self.metrics: list[ExportMetricsServiceRequest] = []
+        self.logs: list[ExportLogsServiceRequest] = []
         self._server = grpc.server(ThreadPoolExecutor(max_workers=4))
         keep: dict[str, Callable[[bytes], None]] = {
             "traces": lambda body: self.traces.append(ExportTraceServiceRequest.FromString(body)),
             "metrics": lambda body: self.metrics.append(ExportMetricsServiceRequest.FromString(body)),
-            "logs": lambda _body: None,
+            "logs": lambda body: self.logs.append(ExportLogsServiceRequest.FromString(body)),
         }
 
         def export(signal: str) -> Any:
@@ -90,6 +92,9 @@ class OtlpSender:
 
     def send_metrics(self, request: ExportMetricsServiceRequest) -> None:
         self._export["metrics"](request.SerializeToString(), timeout=10)
+
+    def send_logs(self, request: ExportLogsServiceRequest) -> None:
+        self._export["logs"](request.SerializeToString(), timeout=10)
 
     def close(self) -> None:
         self._channel.close()

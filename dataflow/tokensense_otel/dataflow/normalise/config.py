@@ -51,13 +51,13 @@ class AttributionConfig(Config):
         "gen_ai.workflow.name",
         "ai.telemetry.functionId",
         "resource.name",
-        "gen_ai.prompt.name",
         "langfuse.observation.prompt.name",
         "genkit:metadata:flow:name",
         "genkit:feature",
         "gen_ai.agent.name",
         "agent.name",
         "query_source",
+        "gen_ai.prompt.name",
     )
     """What it was for."""
     environment: tuple[str, ...] = (
