@@ -18,8 +18,9 @@ class AccountingConfig(Config):
     """Spans of open traces that are kept; above it the traces that were quiet longest are closed early."""
     max_trace_spans: int = Field(default=2_000, ge=1)
     """Spans of one open trace that are kept; a trace that grows beyond it is closed and begun anew."""
-    resend_window_s: float = Field(default=3_600.0, gt=0)
-    """Seconds for which spans of closed traces are remembered, so that a resend counts as a duplicate."""
+    resend_window_s: float = Field(default=86_400.0, gt=0)
+    """Seconds for which spans of closed traces are remembered, so that a resend counts as a duplicate. A Collector
+    with a persistent queue resends after an outage of hours."""
     max_resend_ids: int = Field(default=50_000, ge=8)
     """Ids (8 bytes each) that are remembered for that; the oldest are forgotten first."""
     identity_window_s: float = Field(default=120.0, gt=0)
