@@ -29,14 +29,14 @@ _encoder = msgspec.msgpack.Encoder()
 _call_decoder = msgspec.msgpack.Decoder(Call)
 
 
-class _Entry(msgspec.Struct, array_like=True):
+class _Entry(msgspec.Struct, array_like=True, gc=False):
     """Reports that may be of one call. They are kept encoded: few are ever looked at again."""
 
     key: str
     last_ns: int
-    reports: list[bytes]
-    posted: list[bytes]
-    """What they came to on the books."""
+    reports: tuple[bytes, ...]
+    posted: tuple[bytes, ...] = ()
+    """What they came to on the books; nothing where that is the reports themselves."""
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -122,38 +122,49 @@ class _Joiner(ABC):
         return len(self._lone) + len(self._joined)
 
     def _post(self, key: str, postings: list[Posting], now_ns: int, changes: Changes) -> None:
-        entry = self._lone.pop(key, None) or self._joined.pop(key, None) or _Entry(key, now_ns, [], [])
+        entry = self._lone.pop(key, None) or self._joined.pop(key, None)
+        if entry is None:
+            entry = _Entry(key, now_ns, ())
+            if len(postings) == 1 and postings[0].sign > 0:  # as nearly all are
+                entry.reports = (_encoder.encode(postings[0].call),)
+                changes.postings += postings
+                self._lone[key] = entry
+                return
+        before = entry.posted or entry.reports
+        reports = list(entry.reports)
         balance = [0, 0]
         for posting in postings:
             report = _encoder.encode(posting.call)
             if posting.sign > 0:
-                entry.reports.append(report)
-            elif report in entry.reports:
-                entry.reports.remove(report)
+                reports.append(report)
+            elif report in reports:
+                reports.remove(report)
             else:
                 # What was forgotten stands on the books as it came, so its reversal passes as it comes.
                 changes.postings.append(posting)
                 continue
             balance[posting.call.source is Source.RECORD] += posting.sign
+        entry.reports = tuple(reports)
         entry.last_ns = max(entry.last_ns, now_ns)
-        self._settle(entry, balance, postings[0].call.tenant, changes)
+        self._settle(entry, before, balance, postings[0].call.tenant, changes)
         if entry.reports:
-            (self._joined if len(entry.reports) > len(entry.posted) else self._lone)[key] = entry
+            (self._joined if entry.posted else self._lone)[key] = entry
 
-    def _settle(self, entry: _Entry, balance: list[int], tenant: str, changes: Changes) -> None:
+    def _settle(
+        self, entry: _Entry, before: tuple[bytes, ...], balance: list[int], tenant: str, changes: Changes
+    ) -> None:
         """Post the difference between what the reports came to before and what they come to now.
 
         `balance` is how many more reports there are, spans first and log records second.
         """
-        before = entry.posted
+        groups: list[list[Call]] = []
+        entry.posted = ()
         if len(entry.reports) > 1:
             groups = clusters([_call_decoder.decode(report) for report in entry.reports], self.same)
-            entry.posted = [_encoder.encode(join(group, self._price)) for group in groups]
-        else:
-            groups = []
-            entry.posted = list(entry.reports)
+            if len(groups) < len(entry.reports):
+                entry.posted = tuple(_encoder.encode(join(group, self._price)) for group in groups)
         gone, come = list(before), []
-        for call in entry.posted:
+        for call in entry.posted or entry.reports:
             if call in gone:
                 gone.remove(call)
             else:
@@ -180,7 +191,9 @@ def _let_go(entry: _Entry, groups: list[list[Call]]) -> None:
     """Forget the older half: an id that so many calls share is no identity, but what a stub server answers."""
     keep = groups[len(groups) // 2 :]
     entry.posted = entry.posted[len(groups) // 2 :]
-    entry.reports = [_encoder.encode(call) for group in keep for call in group]
+    entry.reports = tuple(_encoder.encode(call) for group in keep for call in group)
+    if len(entry.posted) == len(entry.reports):
+        entry.posted = ()
 
 
 def join(calls: list[Call], price: Price | None = None) -> Call:

@@ -7,6 +7,7 @@ prompt cannot be checked. Hashes of one prompt agree within a dialect, not betwe
 
 import hmac
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -63,13 +64,25 @@ def prompt_hashes(
         return "", sent_prefix[:128]
     kept = " ".join(text[:max_chars].split())
     whole = kept if len(text) <= max_chars else f"{kept}\x1f{len(text)}"
-    hashed = _hash(salt, whole)
-    prefix = kept[:prefix_chars]
-    return hashed, sent_prefix[:128] or (hashed if prefix == whole else _hash(salt, prefix))
+    hashed, hashed_prefix = _hashes(salt, whole, min(prefix_chars, len(kept)))
+    return hashed, sent_prefix[:128] or hashed_prefix
 
 
-def _hash(salt: bytes, text: str) -> str:
-    return hmac.digest(salt, text.encode("utf-8", "replace"), "sha256")[:16].hex()
+def _hashes(salt: bytes, text: str, prefix_chars: int) -> tuple[str, str]:
+    """HMAC-SHA256 of the text and of how it begins, each 16 bytes in hex; what both share is hashed once."""
+    whole = _keyed(salt).copy()
+    whole.update(text[:prefix_chars].encode("utf-8", "replace"))
+    if prefix_chars == len(text):
+        hashed = whole.digest()[:16].hex()
+        return hashed, hashed
+    prefix = whole.copy()
+    whole.update(text[prefix_chars:].encode("utf-8", "replace"))
+    return whole.digest()[:16].hex(), prefix.digest()[:16].hex()
+
+
+@lru_cache(maxsize=8)
+def _keyed(salt: bytes) -> hmac.HMAC:
+    return hmac.new(salt, digestmod="sha256")
 
 
 def _prompt_of(attributes: Attributes, events: Iterable[Span.Event]) -> str:

@@ -73,7 +73,10 @@ class CallReader:
             to_text(found.get("provider")), raw_response or raw_request, to_text(found.get("host"))
         )
         streaming = to_bool(found.get("stream"))
-        first_token_ns = _first_token(span, found, dialect, problems)
+        events = span.events
+        first_token_ns: int | None = None
+        if events or "ttft_s" in found or "ttft_ms" in found:
+            first_token_ns = _first_token(span, found, dialect, problems)
         streaming = streaming or (first_token_ns is not None and "stream" not in found)
         tokens = _tokens(found, attributes, details, dialect, provider, operation, streaming, notes, problems)
         if dialect.details and not tokens.known:
@@ -82,10 +85,10 @@ class CallReader:
                 problems.append(fault)
         error_type = _error(span, found, attributes, tokens)
         prompt_hash = prefix_hash = ""
-        if self._config.hash_prompts and kind is not Kind.WRAPPER and (shape.prompt or span.events):
+        if self._config.hash_prompts and kind is not Kind.WRAPPER and (shape.prompt or events):
             prompt_hash, prefix_hash = prompt_hashes(
                 attributes,
-                span.events,
+                events,
                 self._salt,
                 prefix_chars=self._config.prefix_chars,
                 max_chars=self._config.max_prompt_chars,
@@ -96,7 +99,6 @@ class CallReader:
         response_id = to_text(found.get("response_id"))
         if max(len(raw_request), len(raw_response), len(response_id), len(error_type)) > _MAX_TEXT:
             problems.append(Correction.NAME_TOO_LONG)
-        finish = found.get("finish")
         return Call(
             tenant=tenant,
             trace_id=span.trace_id,
@@ -110,7 +112,7 @@ class CallReader:
             tokens=tokens,
             response_id=response_id[:_MAX_TEXT],
             error_type=error_type[:_MAX_TEXT],
-            finish_reason=(to_texts(finish) or [""])[0].lower()[:64] if finish is not None else "",
+            finish_reason=_finish_reason(found["finish"]) if "finish" in found else "",
             service_tier=to_text(found.get("tier"))[:64],
             streaming=streaming,
             first_token_ns=first_token_ns,
@@ -202,7 +204,7 @@ def _error(span: Span, found: Mapping[str, Any], attributes: Mapping[str, Any], 
         span.status.code == _ERROR
         or attributes.get("langfuse.observation.level") == "ERROR"
         or attributes.get("genkit:state") == "error"
-        or str(attributes.get("success", "")).lower() == "false"
+        or ("success" in attributes and str(attributes["success"]).lower() == "false")
     )
     # An exception on a span that has an answer was caught, by a retry for instance.
     if not failed and (tokens is not NO_TOKENS or found.get("response_id")):
@@ -213,11 +215,17 @@ def _error(span: Span, found: Mapping[str, Any], attributes: Mapping[str, Any], 
     return _UNTOLD if failed else ""
 
 
+def _finish_reason(value: Any) -> str:
+    if type(value) is list and len(value) == 1 and type(value[0]) is str:
+        return value[0].strip().lower()[:64]
+    return (to_texts(value) or [""])[0].lower()[:64]
+
+
 def _first_token(span: Span, found: Mapping[str, Any], dialect: Dialect, problems: Problems) -> int | None:
     """Time to the first token in nanoseconds; emitters give it in seconds, milliseconds or as an event."""
-    scale, value = 1e9, to_number(found.get("ttft_s")) if "ttft_s" in found else None
+    scale, value = 1e9, to_number(found.get("ttft_s"))
     if value is None:
-        scale, value = 1e6, to_number(found.get("ttft_ms")) if "ttft_ms" in found else None
+        scale, value = 1e6, to_number(found.get("ttft_ms"))
     elif dialect.ttft_ms:
         scale = 1e6
     if value is not None:

@@ -1,5 +1,6 @@
 """Prompts leave salted hashes and nothing else."""
 
+import hmac
 from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -30,6 +31,14 @@ def test_prompts_that_begin_alike_share_a_prefix_hash() -> None:
     one, two = hashes({"input.value": common + "A"}), hashes({"input.value": common + "B"})
     assert one[0] != two[0]
     assert one[1] == two[1] != one[0]
+
+
+def test_hashes_are_those_of_hmac_sha256() -> None:
+    """Both hashes are the first 16 bytes of what HMAC-SHA256 gives for the whole text, and for how it begins."""
+    text = "Überprüfe das, bitte: " + "日本語 " * 40 + "end"
+    expected = [hmac.digest(b"salt", part.encode(), "sha256")[:16].hex() for part in (text, text[:100])]
+    assert list(hashes({"input.value": text})) == expected
+    assert hashes({"input.value": "short"})[0] == hmac.digest(b"salt", b"short", "sha256")[:16].hex()
 
 
 def test_work_is_bounded_and_length_still_tells() -> None:
