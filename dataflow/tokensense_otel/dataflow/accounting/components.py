@@ -31,7 +31,7 @@ class Components:
         self._members: dict[Node, list[Node]] = {}
         self._children: dict[bytes, list[bytes]] = {}
         self._adrift: list[bytes] = []
-        self._any_wrapper: bytes | None = None
+        self._wrappers: list[bytes] = []
         for facts in spans.values():
             self.link(facts)
 
@@ -53,15 +53,13 @@ class Components:
         self._embrace(span_id, span_id)
         if around is not None:
             self._unite(span_id, around)
+        lost = adrift(self._spans, span_id)
+        if lost or not parent_id:
+            self._link_usage(facts, _UNPLACED)
         if facts.kind is Kind.WRAPPER:
-            self._link_wrapper(span_id)
-        elif not parent_id:
-            self._link_usage(facts, _UNPLACED)
-        elif adrift(self._spans, span_id):
-            self._link_usage(facts, _UNPLACED)
-            self._adrift.append(span_id)
-            if self._any_wrapper is not None:
-                self._unite(span_id, self._any_wrapper)
+            self._link_loosely(span_id, self._wrappers, self._adrift)
+        elif lost:
+            self._link_loosely(span_id, self._adrift, self._wrappers)
         if call.response_id:
             self._unite(span_id, ("response", call.response_id))
         if facts.kind is Kind.EVENT:
@@ -71,14 +69,12 @@ class Components:
         if parent is not None and parent.kind is Kind.WRAPPER:
             self._link_usage(facts, parent.parent_id)
 
-    def _link_wrapper(self, span_id: bytes) -> None:
-        """Unite a wrapper that reports usage with the calls that may lie within it for all that is known."""
-        if self._any_wrapper is None:
-            self._any_wrapper = span_id
-            for call in self._adrift:
-                self._unite(span_id, call)
-        elif self._adrift:
-            self._unite(span_id, self._any_wrapper)
+    def _link_loosely(self, span_id: bytes, own: list[bytes], others: list[bytes]) -> None:
+        """Unite all wrappers that report usage with all calls adrift, which may lie within any of them."""
+        own.append(span_id)
+        if others:
+            for other in others if len(own) == 1 else others[:1]:
+                self._unite(span_id, other)
 
     def _link_usage(self, facts: SpanFacts, place: bytes) -> None:
         """Unite a report with those of the same usage that were made in one span."""

@@ -69,6 +69,7 @@ class OpenTrace:
         "tenant",
         "trace_id",
         "variants",
+        "whole",
     )
 
     def __init__(self, trace: TraceState, last_ns: int) -> None:
@@ -81,6 +82,8 @@ class OpenTrace:
         self.variants: dict[bytes, list[SpanFacts]] = {}
         self.components: Components | None = None
         """None while there are but few spans, as in most traces."""
+        self.whole = False
+        """Whether it has components now and had none when it was settled last."""
         self.kinds = [0] * len(Kind)
         """How many spans there are of each kind."""
         self.records = 0
@@ -89,6 +92,7 @@ class OpenTrace:
         """Its calls on the books, with their cost."""
         for facts in trace.spans:
             self.admit(facts)
+        self.whole = False
 
     def admit(self, facts: SpanFacts) -> bool:
         """Take a report in; False if it is of a span that is already there."""
@@ -109,6 +113,7 @@ class OpenTrace:
             self.components.link(facts)
         elif len(self.spans) > _FEW:
             self.components = Components(self.spans)
+            self.whole = True
         return known is None
 
     def touched(self, span_ids: set[bytes]) -> list[set[bytes]]:
@@ -116,7 +121,10 @@ class OpenTrace:
 
         While there are few it is all of them, which is less work than to find out.
         """
-        return [set(self.spans)] if self.components is None else self.components.touched(span_ids)
+        if self.components is None or self.whole:
+            self.whole = False
+            return [set(self.spans)]
+        return self.components.touched(span_ids)
 
     def enter(self, span_id: bytes, call: Call) -> None:
         """A span is this call, with its cost."""

@@ -80,6 +80,15 @@ def test_calls_adrift_belong_with_what_may_be_around_them() -> None:
     assert trace.add(facts_of_span(7, parent=88, tokens=Tokens(7, 1))) == [[1, 2, 3, 4, 5, 6, 7]]
 
 
+def test_a_call_adrift_joins_the_wrappers_that_came_before_it() -> None:
+    """Wrappers have nothing to do with each other until a call comes that may lie within any of them."""
+    trace = Trace()
+    trace.add(facts_of_span(1, Kind.WRAPPER, tokens=Tokens(1, 1)))
+    assert trace.add(facts_of_span(2, Kind.WRAPPER, tokens=Tokens(2, 1))) == [[2]]
+    assert trace.add(facts_of_span(3, parent=9, tokens=Tokens(3, 1))) == [[1, 2, 3]]
+    assert trace.add(facts_of_span(4, parent=9, tokens=Tokens(4, 1))) == [[1, 2, 3, 4]]
+
+
 def test_a_loop_of_parents_has_an_end() -> None:
     """Walking up from a span comes past every span once at most."""
     spans = {span_id(number): a_call(number, number % 3 + 1) for number in range(1, 4)}
