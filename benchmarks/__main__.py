@@ -4,12 +4,13 @@ import argparse
 import os
 import platform
 
-from benchmarks import books, captures, parts, peers, road
+from benchmarks import books, captures, parts, peers, road, state
 from benchmarks.measure import FULL, QUICK
 
 BENCHMARKS = {
     "captures": captures.captures,
     "books": books.books,
+    "state": state.state,
     "normalise": parts.normalise,
     "ledger": parts.ledger,
     "prices": parts.prices,

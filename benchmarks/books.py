@@ -78,7 +78,7 @@ def _plain(value: AnyValue) -> Any:
 
 def _run(bodies: Iterable[bytes]) -> dict[str, float]:
     """Processor seconds by part."""
-    road = _Road()
+    road = Road()
     gc.collect()
     began = time.process_time()
     for number, body in enumerate(bodies):
@@ -88,14 +88,14 @@ def _run(bodies: Iterable[bytes]) -> dict[str, float]:
     return {**road.spent, "total": total}
 
 
-class _Road:
+class Road:
     """The stages in the order of the dataflow, without Bytewax, and a clock between them."""
 
     def __init__(self) -> None:
         catalogue = _CATALOGUE
         self._stages = Stages(DataflowConfig(), RuleSet(RulesConfig()), catalogue)
         self._decoder = Decoder(Normaliser(NormaliseConfig(), b"salt"), _refuse)
-        self._shards: dict[str, AccountingStage[Any]] = {}
+        self.shards: dict[str, AccountingStage[Any]] = {}
         self.store = Deltas()
         self.spent: dict[str, float] = defaultdict(float)
 
@@ -125,9 +125,9 @@ class _Road:
         out: list[Any] = []
         for key, item in routed:
             if key[0] == letter and not isinstance(item, Deltas | Evidence):
-                shard = self._shards.get(key)
+                shard = self.shards.get(key)
                 if shard is None:
-                    shard = self._shards[key] = make(None)
+                    shard = self.shards[key] = make(None)
                 out += shard.ingest(item)
         return out
 
