@@ -144,6 +144,14 @@ class Call(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True)
         return bool(self.error_type)
 
     @property
+    def lacks_usage(self) -> bool:
+        """Whether it is a gap in the books that nobody reported usage.
+
+        A request refused before any answer is an error with nothing to bill.
+        """
+        return not self.tokens.known and not (self.failed and self.first_token_ns is None)
+
+    @property
     def disputed(self) -> bool:
         """Whether what the emitter says that it cost is more than 2 % off our own figure, or its bounds.
 

@@ -20,6 +20,8 @@ class What(StrEnum):
     """Calls on the books, by the dialect of the report that counts."""
     INFERRED = "inferred"
     """Those of them whose facts had to be inferred (`Call.notes`), by dialect."""
+    NO_USAGE = "no_usage"
+    """Those of them whose usage nobody reported (`Call.lacks_usage`), by dialect."""
 
 
 class Tally(NamedTuple):
@@ -47,3 +49,5 @@ class Tallies(dict[Tally, int]):
         self.count(Tally(call.tenant, service, What.DIALECT, call.dialect), calls)
         if call.notes:
             self.count(Tally(call.tenant, service, What.INFERRED, call.dialect), calls)
+        if call.lacks_usage:
+            self.count(Tally(call.tenant, service, What.NO_USAGE, call.dialect), calls)

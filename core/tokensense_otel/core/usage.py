@@ -85,11 +85,10 @@ class Usage(msgspec.Struct):
             self.reasoning_tokens += sign * tokens.reasoning
             self.reasoning_known += calls
         if cost.kind is CostKind.UNKNOWN:
-            # A request refused before any answer is an error with nothing to bill, not a gap in the books.
             if tokens.known:
                 self.unpriced_calls += calls
                 self.unpriced_tokens += sign * ((tokens.input or 0) + (tokens.output or 0))
-            elif not (call.failed and call.first_token_ns is None):
+            elif call.lacks_usage:
                 self.unknown_usage_calls += calls
         else:
             self.cost += sign * cost.low

@@ -20,7 +20,7 @@ Rows = list[dict[str, Any]]
 def make_accounting(engine: Engine, query: UsageQuery) -> dict[str, Any]:
     """The document of `usage --explain` and `GET /api/v1/accounting`.
 
-    `accounting`, `corrections` and `dialects` are of everything that was ever read, for the tenant asked for;
+    `accounting`, `corrections`, `dialects` and `usage_gaps` are of all that was ever read, for the tenant asked for;
     `unattributed`, `unpriced` and `unknown_usage` are of the hours and the project asked for.
     """
     cells = read_usage(engine, tenant=query.tenant, project=query.project, since=query.since, until=query.until)
@@ -29,6 +29,7 @@ def make_accounting(engine: Engine, query: UsageQuery) -> dict[str, Any]:
         "accounting": msgspec.to_builtins(read_accounting(engine, tenant=query.tenant)),
         "corrections": corrections(tallies),
         "dialects": _dialects(tallies),
+        "usage_gaps": usage_gaps(tallies),
         "unattributed": _unattributed(cells),
         "unpriced": _without(cells, "unpriced_calls", ("provider", "model")),
         "unknown_usage": _without(cells, "unknown_usage_calls", ("provider", "model", "service")),
@@ -57,6 +58,21 @@ def _dialects(tallies: Mapping[Tally, int]) -> Rows:
             row = rows.setdefault(tally.name, {"dialect": tally.name, "calls": 0, "inferred_calls": 0})
             row["calls" if tally.what == What.DIALECT else "inferred_calls"] += count
     return sorted((row for row in rows.values() if row["calls"]), key=lambda row: (-row["calls"], row["dialect"]))
+
+
+def usage_gaps(tallies: Mapping[Tally, int]) -> Rows:
+    """Services whose calls lack usage, by the dialect that reported them, with the share of such calls."""
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for tally, count in tallies.items():
+        if tally.what in (What.DIALECT, What.NO_USAGE):
+            of = counts.setdefault((tally.service, tally.name), {})
+            of[tally.what] = of.get(tally.what, 0) + count
+    rows = [
+        {"service": service, "dialect": dialect, "calls": without, "share": round(without / of[What.DIALECT], 4)}
+        for (service, dialect), of in counts.items()
+        if (without := of.get(What.NO_USAGE, 0)) and of.get(What.DIALECT)
+    ]
+    return sorted(rows, key=lambda row: (-row["calls"], row["service"], row["dialect"]))
 
 
 def _unattributed(cells: Iterable[tuple[UsageKey, Usage]]) -> Rows:
@@ -89,6 +105,7 @@ def print_accounting(document: Mapping[str, Any]) -> None:
     _print("calls that nothing attributes", document["unattributed"], ("dimension", "calls", "share"))
     _print("calls without a known price", document["unpriced"], ("provider", "model", "calls"))
     _print("calls without usage", document["unknown_usage"], ("provider", "model", "service", "calls"))
+    _print("who reports calls without usage", document["usage_gaps"], ("service", "dialect", "calls", "share"))
     print_corrections(document["corrections"])
 
 

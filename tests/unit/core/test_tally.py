@@ -1,4 +1,7 @@
-from tests.support.calls import a_call
+import pytest
+
+from tests.support.calls import SECOND, a_call
+from tokensense_otel.core.call import Cost, Tokens
 from tokensense_otel.core.tally import Tallies, Tally, What
 
 
@@ -21,3 +24,20 @@ def test_counts_add_up() -> None:
     tallies = Tallies({one: 1})
     tallies.add({one: 2, two: 3})
     assert tallies == {one: 3, two: 3}
+
+
+@pytest.mark.parametrize(
+    ("error_type", "first_token_ns", "gaps"), [("", None, 1), ("429", None, 0), ("timeout", SECOND, 1)]
+)
+def test_calls_without_usage_are_counted_where_they_are_a_gap(
+    error_type: str, first_token_ns: int | None, gaps: int
+) -> None:
+    """A success and a broken stream lack usage; a call that was refused before any answer does not."""
+    silent = a_call(
+        dialect="litellm", tokens=Tokens(), cost=Cost(), error_type=error_type, first_token_ns=first_token_ns
+    )
+    tallies = Tallies()
+    tallies.post(1, silent)
+    assert tallies.get(Tally("default", "cart", What.NO_USAGE, "litellm"), 0) == gaps
+    tallies.post(-1, silent)
+    assert not any(tallies.values())

@@ -151,7 +151,7 @@ def test_accounting_is_what_stands_behind_the_sums(engine: Engine) -> None:
         }
     ]
     assert document["dialects"] == [{"dialect": "litellm", "calls": 3, "inferred_calls": 1}]
-    assert document["unpriced"] == document["unknown_usage"] == []
+    assert document["unpriced"] == document["unknown_usage"] == document["usage_gaps"] == []
     # The two calls at noon name a feature and a service; the one at 13:00 names its team only.
     shares = {row["dimension"]: (row["calls"], row["share"]) for row in document["unattributed"]}
     assert shares == {"team": (0, 0.0), "feature": (1, 0.3333), "service": (1, 0.3333), "environment": (3, 1.0)}
