@@ -150,3 +150,27 @@ def test_an_id_that_every_call_shares_is_bounded() -> None:
     )
     explanation = explained(source, (1).to_bytes(16, "big").hex())
     assert "more than 40 traces" in explanation.remarks[-1]
+
+
+@pytest.mark.parametrize(
+    ("reported", "shown", "disputed"), [(None, None, False), (4_500_000, "0.0045", False), (4_000_000, "0.004", True)]
+)
+def test_the_emitter_s_own_cost_is_shown_beside_ours(reported: int | None, shown: str | None, disputed: bool) -> None:
+    """1,000 × 3 + 100 × 15 USD a million by the full name's price, and whether the emitter's figure is far off."""
+    full = "global.anthropic.claude-sonnet-4-5-20250929-v1:0"
+    facts = facts_of_span(
+        1,
+        tokens=Tokens(1_000, 100, 0, 0),
+        provider="aws.bedrock",
+        request_model="claude-sonnet-4-5-20250929",
+        full_model=full,
+        reported_cost=reported,
+    )
+    (found,) = spans_in(explained(recorded([facts]), ID)).values()
+    assert found.call is not None
+    assert found.call.full_model == full
+    assert (found.call.cost.low_usd, found.call.cost.reported_usd, found.call.cost.disputed) == (
+        "0.0045",
+        shown,
+        disputed,
+    )
