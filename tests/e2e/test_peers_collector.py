@@ -111,6 +111,7 @@ NEEDS_TEXT = {
     "langchain_openinference": "the response model is only in output.value",
     "langchain_openinference_traceloop": "the response model is only in output.value",
     "langsmith": "usage details and the response model are only in gen_ai.completion",
+    "langsmith_js": "usage details and the response model are only in gen_ai.completion",
     "langsmith_openinference": "usage details and the response model are only in gen_ai.completion",
     "mlflow": "usage details are only in mlflow.spanOutputs",
     "openlit": "failed calls carry no attribute at all",

@@ -126,8 +126,8 @@ def _keys(names: Mapping[str, tuple[str, ...]]) -> Keys:
 _OWN: Final = _keys(_NAMES)
 _OF_INPUT: Final = _keys(_INPUT_PART_NAMES)
 _OF_OUTPUT: Final = _keys(_OUTPUT_PART_NAMES)
-_OF_CACHE_WRITES: Final = _keys({"cache_write_1h": ("ephemeral_1h_input_tokens",)})
-_EPHEMERAL: Final = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_OF_CACHE_WRITES: Final = _keys({"cache_write_1h": ("ephemeral_1h_input_tokens", "ephemeral_1hr_input_tokens")})
+_EPHEMERAL: Final = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens", "ephemeral_1hr_input_tokens")
 
 
 def _take(counts: Counts, blob: Mapping[str, Any], keys: Keys) -> None:

@@ -219,7 +219,15 @@ def adk_response(attributes: Attributes, max_chars: int) -> Details:
     return found
 
 
+def ddtrace(attributes: Attributes, _max_chars: int) -> Details:
+    """dd-trace: the model that was asked; under the conventions' name it has the one that answered."""
+    asked = (to_text(attributes.get(f"{provider}.request.model")) for provider in ("openai", "anthropic"))
+    answered = attributes.get("openai.response.model")
+    return Details(fields={"request_model": next(filter(None, asked), ""), "response_model": to_text(answered)})
+
+
 READERS: Final[dict[str, Reader]] = {
+    "ddtrace": ddtrace,
     "provider_output": provider_output,
     "langchain_output": langchain_output,
     "langsmith": langsmith,

@@ -158,6 +158,8 @@ DIALECTS: Final = (
         exclusive=ANTHROPIC_AND_BEDROCK,
         apart=GOOGLE,
     ),
+    # A crew's workflow has its model's running total.
+    Dialect("openlit-crewai", ("openlit.instrumentation.crewai",), cumulative=True),
     Dialect(
         "vercel-ai-legacy",
         ("ai",),
@@ -228,8 +230,16 @@ DIALECTS: Final = (
             "total_token_count": "total",
         },
     ),
-    Dialect("ddtrace-genai", ("ddtrace", "ddtrace.*"), inclusive=False),
+    Dialect(
+        "ddtrace-genai",
+        ("ddtrace", "ddtrace.*"),
+        ("_dd.llmobs.span_kind", "_dd.llmobs.artificial_gen_ai_tags"),
+        inclusive=False,
+        details="ddtrace",
+    ),
     Dialect("weave", ("weave", "weave.*"), ("weave.operation.name",)),
+    # Its total leaves the cached tokens out as its input does, so it proves nothing.
+    Dialect("openllmetry-js-anthropic", ("@traceloop/instrumentation-anthropic",), exclusive=ANY),
     Dialect("openllmetry-js", ("@traceloop/*",), exclusive=BEDROCK, inclusive=False),
     # What frameworks and Bedrock let through is less: nothing may be concluded from what these leave out.
     Dialect(

@@ -96,6 +96,9 @@ METRICS: Final[dict[str, Metered]] = {
 }
 """By name. `rank`: of two metrics about the same calls the one that tells more classes of tokens comes first."""
 
+_RUNNING_TOTALS: Final = ("opentelemetry.instrumentation.crewai",)
+"""Scopes whose metrics record, for each task, a total over the life of the model's client."""
+
 _Point = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
 
 
@@ -132,6 +135,8 @@ class MeterNormaliser:
             sender: Sender | None = None
             resource, collected_ns = b"", 0
             for scoped in group.scope_metrics:
+                if scoped.scope.name.startswith(_RUNNING_TOTALS):
+                    continue
                 for metric in scoped.metrics:
                     known = METRICS.get(metric.name)
                     if known is None:

@@ -28,6 +28,10 @@ MISTAKEN = {
     ("openai_v2", "text-embedding-3-small"): {"cache_read", "reasoning"},
     # Thoughts are left out of output, and nothing tells of them.
     ("vercel_ai_4", "gemini-2.5-pro"): {"output_tokens"},
+    ("vercel_ai_3", "gemini-2.5-pro"): {"output_tokens"},
+    # Cached tokens are left out of input, and nothing tells of them.
+    ("vercel_ai_3", "claude-sonnet-4-5"): {"input_tokens"},
+    ("vercel_ai_3", "claude-haiku-4-5"): {"input_tokens"},
 }
 """What an emitter gets wrong so that nobody can notice, or what is known without it.
 

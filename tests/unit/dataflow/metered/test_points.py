@@ -168,3 +168,9 @@ def test_gemini_cli_counts_a_failure_twice() -> None:
     )
     told = [(point.measure, point.value, point.call.error_type) for point in points]
     assert told == [(Measure.CALLS, 3, ""), (Measure.CALLS, 1, "ApiError")]
+
+
+@pytest.mark.parametrize(("scope", "points"), [("openai.v1", 2), ("crewai.instrumentation", 0)])
+def test_running_totals_of_crewai_are_passed_over(scope: str, points: int) -> None:
+    """OpenLLMetry records for each task what the crew used so far; what its calls used is told by their SDK."""
+    assert len(metered(usage("input"), scope=f"opentelemetry.instrumentation.{scope}")) == points

@@ -228,6 +228,20 @@ VECTORS: list[tuple[str, str, dict[str, Any], Tokens]] = [
         Tokens(250, 70, 50),
     ),
     (
+        "openllmetry js: for anthropic the total leaves the cache out too",
+        "@traceloop/instrumentation-anthropic",
+        {
+            "gen_ai.provider.name": "anthropic",
+            "gen_ai.operation.name": "chat",
+            "gen_ai.usage.input_tokens": 2000,
+            "gen_ai.usage.output_tokens": 60,
+            "gen_ai.usage.total_tokens": 2060,
+            "gen_ai.usage.cache_read.input_tokens": 100,
+            "gen_ai.usage.cache_creation.input_tokens": 30,
+        },
+        Tokens(2130, 60, 100, 30),
+    ),
+    (
         "gemini cli: bare names, thoughts apart",
         "gemini-cli",
         {
@@ -313,6 +327,7 @@ def test_an_agent_sdk_that_reports_only_on_its_agent_is_counted() -> None:
     [
         ("strands.telemetry.tracer", "invoke_agent", {"gen_ai.operation.name": "invoke_agent"}),
         ("openclaw", "openclaw.model.usage", {"gen_ai.request.model": "gpt-4o"}),
+        ("openlit.instrumentation.crewai", "invoke_workflow crew", {"gen_ai.operation.name": "invoke_workflow"}),
         ("openinference.instrumentation.smolagents", "run", {"openinference.span.kind": "AGENT"}),
     ],
 )
@@ -333,6 +348,20 @@ def test_time_to_first_token_is_in_the_emitters_unit(scope: str, value: Any, ttf
     assert call.first_token_ns == (None if ttft_ms is None else ttft_ms * 1_000_000)
     assert call.streaming == (ttft_ms is not None)
     assert (call.start_ns, call.end_ns) == (NOON, NOON + SECOND)
+
+
+def test_datadog_is_known_by_its_marks_and_names_the_answering_model_twice() -> None:
+    """dd-trace exports without a scope; what it puts in `gen_ai.request.model` is the model that answered."""
+    keys = {
+        "gen_ai.operation.name": "llm",
+        "gen_ai.request.model": "gpt-4.1-2025-04-14",
+        "gen_ai.provider.name": "unknown",
+        "openai.request.model": "gpt-4.1",
+        "openai.response.model": "gpt-4.1-2025-04-14",
+        "_dd.llmobs.span_kind": "llm",
+    }
+    call = call_of(keys, scope="")
+    assert (call.dialect, call.request_model, call.response_model) == ("ddtrace-genai", "gpt-4.1", "gpt-4.1-2025-04-14")
 
 
 def test_the_payload_names_models_as_the_provider_did() -> None:
