@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,10 +44,14 @@ class _Shown(NamedTuple):
 
 
 class Keyring:
-    """The keys that are known and what they open. The keys' file is looked at with each request."""
+    """The keys that are known and what they open. The keys' file is looked at with each request.
 
-    def __init__(self, config: AuthConfig) -> None:
+    `tokens` knows signed tokens (`header.claims.signature`), which come where a key does.
+    """
+
+    def __init__(self, config: AuthConfig, tokens: Callable[[str], Identity] | None = None) -> None:
         self._required = config.required
+        self._tokens = tokens
         self._own = _known(config.keys)
         self._file = config.keys_file
         self._watched = Watched(config.keys_file) if config.keys_file else None
@@ -64,15 +68,17 @@ class Keyring:
             self._keys = self._own + _known(_read(self._file))
 
     @property
-    def tenants(self) -> set[str]:
-        """The tenants that may send."""
-        return {key.identity.tenant for key in self._keys} | (set() if self._required else {DEFAULT_TENANT})
+    def several_tenants(self) -> bool:
+        """Whether more than one tenant may send."""
+        known = {key.identity.tenant for key in self._keys} | (set() if self._required else {DEFAULT_TENANT})
+        return len(known) > 1 or self._tokens is not None
 
     def identify(self, headers: Mapping[str, str]) -> Identity:
         """The sender's identity from its headers (names in lower case).
 
         Raises:
             Unauthenticated: when the key is unknown, or there is none and one is required.
+            Retryable: when it cannot be known yet.
         """
         self._refresh()
         shown = _shown_key(headers)
@@ -86,6 +92,8 @@ class Keyring:
         for known in self._keys:
             if hmac.compare_digest(digest, known.digest) and (name is None or name == known.name):
                 found = known.identity
+        if found is None and self._tokens is not None and shown.key.count(".") == 2:
+            return self._tokens(shown.key)
         if found is None:
             raise Unauthenticated("the key is not known here")
         return found

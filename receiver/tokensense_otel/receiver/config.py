@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tokensense_otel.core.call import DEFAULT_TENANT
 from tokensense_otel.core.config import Config, Endpoint, Secret, is_loopback, split_endpoint
@@ -133,6 +134,42 @@ Keys = Annotated[tuple[KeyConfig, ...], AfterValidator(_distinct)]
 """Keys of different names."""
 
 
+class OidcConfig(Config):
+    """Tokens of an OpenID Connect issuer, shown as `Authorization: Bearer`."""
+
+    issuer_url: str
+    """The issuer, as its tokens name it in `iss`."""
+
+    audience: str = Field(min_length=1)
+    """Whom tokens have to be for (`aud`)."""
+
+    jwks_url: str = ""
+    """Where the issuer's keys are; empty finds them by its discovery document."""
+
+    tenant_claim: str = ""
+    """The claim that names the tenant; empty takes `tenant` for all."""
+
+    tenant: str = Field(default=DEFAULT_TENANT, min_length=1)
+    """Whose telemetry tokens bring when no claim says it."""
+
+    refresh_s: float = Field(default=300.0, gt=0)
+    """How often the issuer's keys are read again; a key that is not known yet is asked for at once."""
+
+    @field_validator("issuer_url", "jwks_url")
+    @classmethod
+    def _encrypted(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if not url or parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+            return url
+        raise ValueError(f"{url!r} has to be https, or who is on the way decides who may send")
+
+    @model_validator(mode="after")
+    def _some_issuer(self) -> "OidcConfig":
+        if not self.issuer_url:
+            raise ValueError("issuer_url is empty; write the issuer's URL")
+        return self
+
+
 class AuthConfig(Config):
     """Who may send."""
 
@@ -146,9 +183,12 @@ class AuthConfig(Config):
     """More keys: a YAML file with a list as under `keys`, read again whenever it changes. Relative to where the command
     is run."""
 
+    oidc: OidcConfig | None = None
+    """Take the tokens of an issuer besides keys."""
+
     @model_validator(mode="after")
     def _some_key(self) -> "AuthConfig":
-        if self.required and not self.keys and self.keys_file is None:
+        if self.required and not self.keys and self.keys_file is None and self.oidc is None:
             raise ValueError("auth.required is true but auth.keys is empty; add a key or write required: false")
         return self
 

@@ -41,6 +41,11 @@ UNFORESEEN = Happening(
     labels=("signal", "transport"),
     level=logging.ERROR,
 )
+ISSUER_UNREACHABLE = Happening(
+    "receiver_issuer_unreachable",
+    "The keys of the tokens' issuer cannot be read; those before stay, and it is tried again.",
+    level=logging.WARNING,
+)
 CONNECTIONS_CLOSED = Happening(
     "receiver_connections_closed",
     "HTTP connections that were closed because a header or body was slow, or there were too many at work.",

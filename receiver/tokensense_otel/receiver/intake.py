@@ -8,14 +8,14 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from tokensense_otel.core.component import Clock
 from tokensense_otel.core.errors import Permanent, Retryable, TokenSenseError
 from tokensense_otel.receiver import events
 from tokensense_otel.receiver.admission import BUSY_DELAY_S, Budget, Hold
 from tokensense_otel.receiver.auth import Identity, Keyring
-from tokensense_otel.receiver.config import ReceiverConfig
+from tokensense_otel.receiver.config import OidcConfig, ReceiverConfig
 from tokensense_otel.receiver.log.entry import Entry, Signal
 from tokensense_otel.receiver.log.log import LogWriter
 from tokensense_otel.receiver.otlp.compression import decompress
@@ -24,6 +24,9 @@ from tokensense_otel.receiver.otlp.protobuf import decode_protobuf
 from tokensense_otel.receiver.otlp.signals import Request
 from tokensense_otel.receiver.otlp.validate import Checked, refuse_foreign, validate
 from tokensense_otel.receiver.rates import Rates
+
+if TYPE_CHECKING:
+    from tokensense_otel.receiver.oidc import Tokens
 
 _HOLD_OFF_S: Final = 5.0
 
@@ -52,8 +55,9 @@ class Intake:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_request_bytes = config.max_request_bytes
-        self._keyring = Keyring(config.auth)
-        self.budget = Budget(config.max_in_flight_bytes, shared=lambda: len(self._keyring.tenants) > 1)
+        self._tokens = _tokens(config.auth.oidc)
+        self._keyring = Keyring(config.auth, self._tokens.identify if self._tokens else None)
+        self.budget = Budget(config.max_in_flight_bytes, shared=lambda: self._keyring.several_tenants)
         self._rates = Rates(config.limits, monotonic)
         self._append_timeout_s = config.append_timeout_s
         self._writer = writer
@@ -67,6 +71,7 @@ class Intake:
 
         Raises:
             Unauthenticated: nobody vouched for it.
+            Retryable: who vouches for it is not known yet.
             Throttled: who it is has sent more than it may.
         """
         identity = self._keyring.identify(headers)
@@ -77,18 +82,26 @@ class Intake:
         """What a request takes of the bytes in flight: nothing yet, and nothing any more after its `with` block."""
         return self.budget.hold(identity.tenant)
 
-    def open(self) -> None:
-        """Take requests, at first and again after `close`.
+    async def start(self) -> None:
+        """Take requests, at first and again after `stop`.
 
         Raises:
             ConfigError: when the keys cannot be read.
         """
         self._keyring.load()
+        if self._tokens is not None:
+            await self._tokens.start()
         self._closed = False
 
     def close(self) -> None:
         """Refuse what comes from now on; senders keep it and try again."""
         self._closed = True
+
+    async def stop(self) -> None:
+        """Let go of what it keeps at hand."""
+        self.close()
+        if self._tokens is not None:
+            await self._tokens.stop()
 
     async def accept(self, delivery: Delivery, identity: Identity, hold: Hold) -> Checked:
         """Make a request durable. `hold` grows by what the request takes once it is inflated.
@@ -160,6 +173,14 @@ def count_refusal(error: Exception, signal: Signal, transport: Transport, since_
         events.REQUESTS_REFUSED(signal=signal, transport=transport, reason=type(error).__name__)
     else:
         events.UNFORESEEN(signal=signal, transport=transport, error=type(error).__name__)
+
+
+def _tokens(config: OidcConfig | None) -> "Tokens | None":
+    if config is None:
+        return None
+    from tokensense_otel.receiver.oidc import Tokens  # cryptography takes its time to import
+
+    return Tokens(config)
 
 
 def count_acceptance(signal: Signal, transport: Transport, since_s: float) -> None:

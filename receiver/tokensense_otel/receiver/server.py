@@ -39,10 +39,10 @@ class Receiver:
         return Endpoints(self._grpc.endpoint, self._http.endpoint)
 
     async def start(self) -> None:
-        """Raises: ConfigError: a port is taken, or the log cannot be opened."""
+        """Raises: ConfigError: a port is taken, or the log, a key or a certificate cannot be used."""
         try:
             await self._writer.start()
-            self._intake.open()
+            await self._intake.start()
             await self._grpc.start()
             await self._http.start()
         except BaseException:
@@ -55,6 +55,7 @@ class Receiver:
         """Nothing is accepted after it returns; what was in work has been finished or left to its sender."""
         self._intake.close()
         await asyncio.gather(self._grpc.stop(self._config.stop_timeout_s), self._http.stop())
+        await self._intake.stop()
         await self._writer.stop()
         if self._started:
             self._started = False

@@ -154,7 +154,12 @@ def test_a_rotation_that_went_wrong_keeps_the_keys(
     assert ring.identify({"ts-api-key": "k-b"}) == Identity("shop")
 
 
-def test_the_tenants_are_those_that_may_send() -> None:
-    """Without a required key, the default tenant is one of them."""
-    assert keyring(required=True).tenants == {"shop", "bank"}
-    assert keyring(required=False).tenants == {"shop", "bank", "default"}
+def test_several_tenants_are_told_from_one() -> None:
+    """Without a required key, the default tenant is one of them; who sends tokens may be anybody."""
+    shop = {"name": "a", "tenant": "shop", "key": "k"}
+    one = AuthConfig.model_validate({"required": True, "keys": [shop, {**shop, "name": "b", "key": "l"}]})
+    assert not Keyring(one).several_tenants
+    assert Keyring(one, lambda _: Identity()).several_tenants
+    assert not Keyring(AuthConfig()).several_tenants
+    assert Keyring(AuthConfig.model_validate({"keys": [shop]})).several_tenants
+    assert keyring(required=True).several_tenants

@@ -35,7 +35,7 @@ WHO = Identity("acme", "web")
 def accept(log: MemoryLog, delivery: Delivery, **config: Any) -> Checked:
     async def story() -> Checked:
         intake = Intake(receiver_config(**config), log, lambda: NOW)
-        intake.open()
+        await intake.start()
         with intake.hold(WHO) as hold:
             return await intake.accept(delivery, WHO, hold)
 
@@ -78,7 +78,7 @@ def test_a_closed_intake_keeps_nothing() -> None:
         with intake.hold(WHO) as hold:
             with pytest.raises(Retryable, match="stopping"):
                 await intake.accept(delivery, WHO, hold)
-            intake.open()
+            await intake.start()
             await intake.accept(delivery, WHO, hold)
             intake.close()
             with pytest.raises(Retryable, match="stopping"):
@@ -95,7 +95,7 @@ def test_what_a_request_takes_is_held() -> None:
 
     async def story() -> None:
         intake = Intake(receiver_config(), MemoryLog(), lambda: NOW)
-        intake.open()
+        await intake.start()
         with intake.hold(WHO) as hold:
             await intake.accept(Delivery(Signal.TRACES, "http", packed, "protobuf", "gzip"), WHO, hold)
             assert intake.budget.used == len(packed) + len(body)

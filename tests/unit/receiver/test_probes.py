@@ -100,7 +100,7 @@ def test_senders_are_let_in_again_to_find_out() -> None:
     now_s = 1000.0
     intake = Intake(receiver_config(), MemoryLog(Retryable("full")), lambda: NOW, lambda: now_s)
     assert intake.unready() == "the receiver is stopping"
-    intake.open()
+    asyncio.run(intake.start())
     assert intake.unready() == ""
 
     async def fail() -> None:
