@@ -9,6 +9,7 @@ Levels by consequence: INFO a change of state, WARNING odd but nothing lost, ERR
 happening without a level is counted only; nothing is logged once per span. Metrics carry the prefix `tokensense_`.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 _declared: list["Happening | Level | Distribution"] = []
 _shared = False
-_METRICS_BYTES: Final = 256 << 10
-"""Room for about 2,000 series of one process."""
+_METRICS_BYTES: Final = 128 << 10
+"""Room for about 900 series of one process."""
 _making = threading.Lock()
 
 
@@ -132,21 +133,51 @@ def share_metrics(folder: Path) -> None:
     """
     global _shared
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    _give_back_space(folder)
     _take_space(folder)
     _shared = True
     for metric in _declared:
         metric.make()
 
 
+def _give_back_space(folder: Path) -> None:
+    """Cut what processes that ended had taken and not used; what they counted stays in the sum."""
+    for path in folder.glob("*.db"):
+        pid = path.stem.rpartition("_")[2]
+        with contextlib.suppress(OSError):  # another process may be cutting it too
+            if pid.isdigit() and not _is_alive(int(pid)):
+                with path.open("r+b") as file:
+                    used = int.from_bytes(file.read(4), sys.byteorder)
+                    file.truncate(max(used, 8))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
+
+
 def _take_space(folder: Path) -> None:
-    """Fill the files that will be mapped into memory.
+    """Make the files that will be mapped into memory, whole or not at all: others read them at any time.
 
     prometheus_client makes them full of holes, and a hole that cannot be filled because the disk is full ends the
     process with SIGBUS at a count of something that never happened before.
     """
     for kind in ("counter", "gauge_livemax", "histogram"):
-        with (folder / f"{kind}_{os.getpid()}.db").open("ab") as file:
-            file.write(bytes(max(0, _METRICS_BYTES - file.tell())))
+        path = folder / f"{kind}_{os.getpid()}.db"
+        if path.exists():  # of an earlier process with our number: its counts stay in the sum
+            continue
+        unfinished = path.with_suffix(".new")
+        try:
+            unfinished.write_bytes(bytes(_METRICS_BYTES))
+            unfinished.replace(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
 
 
 def configure_logging(*, json_lines: bool, level: int = logging.INFO) -> None:

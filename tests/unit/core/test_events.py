@@ -31,7 +31,7 @@ with (folder / "ballast").open("wb", buffering=0) as ballast:
             pass
     except OSError:
         pass
-for number in range(1000):
+for number in range(500):
     BUSY(kind=f"a kind of happening that is number {number}")
 print(sum(1 for line in (folder / f"counter_{os.getpid()}.db").read_bytes().split(b"a kind of") if line) - 1)
 """
@@ -61,6 +61,16 @@ def test_processes_that_share_a_folder_add_up(tmp_path: Path) -> None:
     assert 'tokensense_late_total{kind="a"} 2.0' in shown
 
 
+def test_who_ended_keeps_counts_and_no_space(tmp_path: Path) -> None:
+    """Processes that come and go leave a few kilobytes each, and the sum stays right."""
+    for _ in range(3):
+        run(SHARING, tmp_path)
+    taken = sorted(path.stat().st_size for path in tmp_path.glob("counter_*.db"))
+    # The last one's is as it left it: the next to come cuts it.
+    assert (taken[0] < 4096, taken[1] < 4096, taken[2]) == (True, True, 128 << 10)
+    assert "tokensense_early_total 6.0" in run(SHOWING, tmp_path)
+
+
 def test_what_did_not_happen_is_shown_as_zero(tmp_path: Path) -> None:
     """A counter without labels is there at zero, so that its first increase is seen as one."""
     run(SHARING.replace("EARLY(2)", ""), tmp_path)
@@ -73,4 +83,23 @@ def test_a_full_disk_does_not_kill_who_counts(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ON_A_FULL_DISK, str(tmp_path)]
     done = subprocess.run(on_small_disk(command, tmp_path, "1m"), capture_output=True, text=True, check=False)
 
-    assert (done.returncode, done.stdout.strip()) == (0, "1000")
+    assert (done.returncode, done.stdout.strip()) == (0, "500")
+
+
+@NEEDS_SMALL_DISK
+def test_who_finds_no_room_leaves_nothing_half_made(tmp_path: Path) -> None:
+    """A process that starts on a full disk fails with the reason, and leaves no file on which `/metrics` stumbles."""
+    code = """
+import sys
+from pathlib import Path
+from tokensense_otel.core import events
+folder = Path(sys.argv[1])
+try:
+    events.share_metrics(folder)
+except OSError as error:
+    print(error.strerror, list(folder.iterdir()))
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(on_small_disk(command, tmp_path, "16k"), capture_output=True, text=True, check=False)
+
+    assert done.stdout.strip() == "No space left on device []"
