@@ -13,6 +13,7 @@ from tokensense_otel.dataflow.normalise.dialects import (
     listens,
     loses_thoughts,
     lost_on_stream,
+    polls,
     records_first,
 )
 from tokensense_otel.dataflow.normalise.usage import reported
@@ -82,7 +83,8 @@ def _same_reporter(one: Call, two: Call) -> bool:
 def same_response(one: Call, two: Call) -> bool:
     """Two reports with one response id: is it one call?"""
     if _same_reporter(one, two):
-        return _mostly_together(one, two) and one.tokens == two.tokens and models_agree(one, two)
+        together = _mostly_together(one, two) or polls(one.dialect)
+        return together and one.tokens == two.tokens and models_agree(one, two)
     return overlap_ns(one, two) >= -SLACK_NS and models_agree(one, two)
 
 

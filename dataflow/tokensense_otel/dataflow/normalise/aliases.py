@@ -44,6 +44,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "ai.usage.promptTokens",
         "ai.usage.tokens",
         "weave.usage.input_tokens",
+        "gen_ai.response.prompt_tokens",
     ),
     "output": (
         "gen_ai.usage.output_tokens",
@@ -53,6 +54,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "ai.usage.outputTokens",
         "ai.usage.completionTokens",
         "weave.usage.output_tokens",
+        "gen_ai.response.completion_tokens",
     ),
     "total": (
         "gen_ai.usage.total_tokens",
@@ -68,6 +70,8 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "gen_ai.usage.cache_read_tokens",
         "gen_ai.usage.details.cache_read_tokens",
         "gen_ai.usage.details.cache_read_input_tokens",
+        "gen_ai.usage.details.cached_tokens",
+        "gen_ai.usage.details.cached_content_tokens",
         "gen_ai.usage.cached_input_tokens",
         "gen_ai.usage.prompt_tokens_details.cached_tokens",
         "gen_ai.usage.input_tokens_details.cached_tokens",

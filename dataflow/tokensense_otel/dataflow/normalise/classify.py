@@ -43,6 +43,7 @@ OPERATIONS: Final[dict[str, Found]] = {
     "moderation": (Kind.CALL, "moderation"),
     "image_generation": (Kind.CALL, "image"),
     "image": (Kind.CALL, "image"),
+    "audio": (Kind.CALL, "speech"),
     "speech": (Kind.CALL, "speech"),
     "transcription": (Kind.CALL, "transcription"),
     "execute_tool": _TOOL,
@@ -59,6 +60,17 @@ OPERATIONS: Final[dict[str, Found]] = {
 }
 """`gen_ai.operation.name` → what it is. Any other value (agents, workflows, steps) is a wrapper."""
 
+_LITELLM: Final[dict[str, Found]] = {
+    "anthropic_messages": _CHAT,
+    "pass_through_endpoint": _CHAT,
+    "llm_passthrough_route": _CHAT,
+    "realtime": _CHAT,
+    "generate_content_stream": (Kind.CALL, "generate_content"),
+    "image_edit": (Kind.CALL, "image"),
+    "image_variation": (Kind.CALL, "image"),
+}
+"""Further operations of LiteLLM, which writes the name of the function that was called: `acompletion`, `_arealtime`."""
+
 _BY_MARKER: Final[tuple[tuple[str, dict[str, Found]], ...]] = (
     (
         "langfuse.observation.type",
@@ -67,7 +79,15 @@ _BY_MARKER: Final[tuple[tuple[str, dict[str, Found]], ...]] = (
     ("traceloop.span.kind", {"workflow": _WRAPPER, "task": _WRAPPER, "agent": _WRAPPER}),
     (
         "openinference.span.kind",
-        {"llm": _CHAT, "embedding": _EMBEDDINGS, "reranker": _RERANK, "agent": _WRAPPER, "chain": _WRAPPER},
+        {
+            "llm": _CHAT,
+            "embedding": _EMBEDDINGS,
+            "reranker": _RERANK,
+            "agent": _WRAPPER,
+            "chain": _WRAPPER,
+            "evaluator": _WRAPPER,
+            "guardrail": _WRAPPER,
+        },
     ),
     (
         "mlflow.spanType",
@@ -104,6 +124,8 @@ _TELLING: Final = (
 _NAMED_WRAPPERS: Final = frozenset({"openclaw.model.usage"})
 """They repeat, in a trace of their own, the usage of calls elsewhere."""
 NEVER_COUNTED: Final = _NAMED_WRAPPERS
+_NAMED_CALLS: Final = frozenset({("google-adk", "call_llm"), ("strands", "Model invoke")})
+"""Spans of a dialect that are calls by their name, since they name no operation."""
 
 
 def tells_genai(keys: Iterable[str]) -> bool:
@@ -118,7 +140,7 @@ def classify(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping
             return (Kind.DETAIL, "chat")
         if name in _NAMED_WRAPPERS or (dialect.lends_model and name == dialect.lends_model):
             return _WRAPPER
-        if dialect.name == "google-adk" and name == "call_llm":
+        if (dialect.name, name) in _NAMED_CALLS:
             return _CHAT
         if dialect.name == "claude-code":
             return _of_claude_code(attributes)
@@ -142,13 +164,22 @@ def classify(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping
             return _WRAPPER
     operation = attributes.get("gen_ai.operation.name")
     if isinstance(operation, str) and operation:
-        return OPERATIONS.get(operation.lower(), _WRAPPER)
+        return _of_operation(dialect, operation.lower()) or _WRAPPER
     request = attributes.get("llm.request.type")
     if isinstance(request, str) and request:
-        return OPERATIONS.get(request.lower(), _CHAT)
+        return _of_operation(dialect, request.lower()) or _CHAT
     if not USAGE_KEYS.isdisjoint(attributes):
         return (Kind.CANDIDATE, "chat")
     return _TOOL if "gen_ai.tool.name" in attributes else _WRAPPER
+
+
+def _of_operation(dialect: Dialect, operation: str) -> Found | None:
+    found = OPERATIONS.get(operation)
+    if found is None and dialect.name == "litellm":
+        function = operation.removeprefix("_")
+        for name in (function, function.removeprefix("a")):
+            found = found or _LITELLM.get(name) or OPERATIONS.get(name)
+    return found
 
 
 def told_by(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping[str, Any]) -> str:
@@ -162,7 +193,7 @@ def told_by(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping[
     return "usage without an operation" if not USAGE_KEYS.isdisjoint(attributes) else "GenAI attributes"
 
 
-_TELLING_NAMES: Final = frozenset({"raw_gen_ai_request", "call_llm"})
+_TELLING_NAMES: Final = frozenset({"raw_gen_ai_request", *(name for _, name in _NAMED_CALLS)})
 _SIGNS: Final[dict[str, tuple[str, ...]]] = {
     "claude-code": ("span.type",),
     "langsmith": ("langsmith.span.kind",),
@@ -206,6 +237,8 @@ def _of_vercel(attributes: Mapping[str, Any]) -> Found:
         return _CHAT
     if operation.endswith(".doEmbed"):
         return _EMBEDDINGS
+    if operation.endswith(".doRerank"):
+        return _RERANK
     return _TOOL if operation == "ai.toolCall" else _WRAPPER
 
 

@@ -9,7 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tokensense_otel.dataflow.normalise.attributes import Attributes, from_json, from_repr, to_number, to_text
+from tokensense_otel.dataflow.normalise.attributes import (
+    Attributes,
+    from_json,
+    from_repr,
+    to_count,
+    to_number,
+    to_text,
+)
 from tokensense_otel.dataflow.normalise.sanity import DAY_NS
 
 
@@ -64,6 +71,14 @@ def langsmith(attributes: Attributes, max_chars: int) -> Details:
     else:
         found.fields["response_id"] = to_text(_step(answer, "id"))
         found.usage = _step(answer, "usage") or _step(answer, "usage_metadata")
+    if found.usage is None and "gen_ai.usage.input_token_details" in attributes:
+        found.usage = {
+            "input_tokens": attributes.get("gen_ai.usage.input_tokens"),
+            "output_tokens": attributes.get("gen_ai.usage.output_tokens"),
+            "input_token_details": from_repr(attributes["gen_ai.usage.input_token_details"]),
+            "output_token_details": from_repr(attributes.get("gen_ai.usage.output_token_details")),
+        }
+        found.exclusive = False
     return found
 
 
@@ -119,11 +134,41 @@ def litellm(attributes: Attributes, max_chars: int) -> Details:  # noqa: ARG001 
 
 def langfuse(attributes: Attributes, max_chars: int) -> Details:
     """Langfuse SDK: `usage_details` as JSON, in the provider's names or in Langfuse's own."""
-    found = Details(from_json(attributes.get("langfuse.observation.usage_details"), max_chars))
+    usage = from_json(attributes.get("langfuse.observation.usage_details"), max_chars)
+    found = Details(_whole(usage) if isinstance(usage, Mapping) else None)
     answer = from_json(attributes.get("langfuse.observation.output"), max_chars)
     if isinstance(answer, Mapping) and "choices" in answer:
         found.fields["response_id"] = to_text(answer.get("id"))
     return found
+
+
+def _whole(usage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Langfuse's own names, `input` and `input_cache_read`, as OpenAI's: it takes every part out of its whole.
+
+    A total of input and output alone says that the parts are still in (langfuse/langchain/CallbackHandler.py).
+    """
+    parts = {name: to_count(usage[name]) or 0 for name in usage if name.startswith(("input_", "output_"))}
+    inputs, outputs = to_count(usage.get("input")), to_count(usage.get("output"))
+    if not parts or inputs is None:
+        return usage
+    net = to_count(usage.get("total")) != inputs + (outputs or 0)
+    sums = {
+        side: sum(count for name, count in parts.items() if name.startswith(side)) if net else 0
+        for side in ("input_", "output_")
+    }
+    return {
+        "prompt_tokens": inputs + sums["input_"],
+        "completion_tokens": None if outputs is None else outputs + sums["output_"],
+        "prompt_tokens_details": {
+            "cached_tokens": parts.get("input_cache_read", parts.get("input_cached_tokens")),
+            "cache_write_tokens": parts.get("input_cache_creation"),
+            "audio_tokens": parts.get("input_audio", parts.get("input_audio_tokens")),
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": parts.get("output_reasoning", parts.get("output_reasoning_tokens")),
+            "audio_tokens": parts.get("output_audio", parts.get("output_audio_tokens")),
+        },
+    }
 
 
 def mlflow(attributes: Attributes, max_chars: int) -> Details:

@@ -73,6 +73,8 @@ class Dialect:
     """The name of its spans around calls that name the model which the usage beneath them does not."""
     loses_thoughts: bool = False
     """Only its log records tell reasoning: its spans count the answer alone."""
+    polls: bool = False
+    """It reads a run until that is done, and each of its spans about the run repeats the usage, at any time."""
     listens: bool = False
     """It hears of calls from a framework's own tracing: two that listen each keep a trace of their own, and one may not
     hear of the usage."""
@@ -179,7 +181,13 @@ DIALECTS: Final = (
     Dialect("google-adk", ("gcp.vertex.agent",), ("gcp.vertex.agent.invocation_id",), details="adk_response"),
     Dialect("ms-agent-framework", ("agent_framework", "agent_framework.*"), inclusive=False),
     Dialect("semantic-kernel", ("semantic_kernel.*", "Microsoft.SemanticKernel*")),
-    Dialect("azure-ai", ("azure.ai.*", "azure.core.tracing*"), ("az.namespace",)),
+    Dialect(
+        "azure-ai",
+        ("azure.ai.*", "azure.core.tracing*"),
+        ("az.namespace",),
+        polls=True,
+        more={"gen_ai.thread.run.id": "response_id"},
+    ),
     Dialect("mlflow", ("mlflow", "mlflow.*"), ("mlflow.spanType",), inclusive=False, details="mlflow"),
     Dialect("genkit", ("genkit-tracer", "genkit"), ("genkit:metadata:subtype", "genkit:type"), details="genkit"),
     Dialect(
@@ -260,6 +268,8 @@ DIALECTS: Final = (
         ))),
         ("traceloop.span.kind", "traceloop.entity.name", "llm.request.type"),
         reports=ALL,
+        # Releases that wrote `gen_ai.usage.prompt_tokens` had no details, or named them.
+        reports_if="gen_ai.usage.input_tokens",
         lost_on_stream=frozenset({"reasoning"}),
         exclusive=BEDROCK,
         apart=GOOGLE,
@@ -304,6 +314,12 @@ def lost_on_stream(name: str) -> frozenset[str]:
     """The token classes of which the dialect of that name may say zero of a stream where it does not know."""
     dialect = _BY_NAME.get(name)
     return NONE if dialect is None else dialect.lost_on_stream
+
+
+def polls(name: str) -> bool:
+    """Whether the dialect of that name tells of one run again and again."""
+    dialect = _BY_NAME.get(name)
+    return dialect is not None and dialect.polls
 
 
 def listens(name: str) -> bool:

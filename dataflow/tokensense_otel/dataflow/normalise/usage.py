@@ -71,6 +71,8 @@ def resolve(counts: Counts, contract: Contract, provider: str, operation: str, n
         count = None
     if count is not None and cached:
         count = _with_cache(count, cached, output, total, contract, provider, notes)
+    elif reads is None and writes is None and count is not None and output is not None:
+        count = _with_unnamed(count, output, total, contract, provider, notes)
     if output is not None:
         output, reasoning = _with_reasoning(count, output, reasoning, total, contract, provider, notes)
     elif operation in NO_ANSWER:
@@ -121,6 +123,18 @@ def _with_cache(
     if excludes is None and provider in ANTHROPIC_AND_BEDROCK:
         notes.append("input assumed to include cached tokens; the emitter's contract is unknown")
     return count + cached if excludes else count
+
+
+def _with_unnamed(
+    count: int, output: int, total: int | None, contract: Contract, provider: str, notes: list[str]
+) -> int:
+    """Input including cached tokens that only the total tells of: Bedrock's counts them, and its input does not."""
+    if provider not in ANTHROPIC_AND_BEDROCK or contract.input_excludes_cache is False or total is None:
+        return count
+    if total <= count + output:
+        return count
+    notes.append("input completed from the total: cached tokens are in that only")
+    return total - output
 
 
 def _with_reasoning(

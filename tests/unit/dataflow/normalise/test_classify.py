@@ -56,7 +56,7 @@ def test_operations_have_one_name_each(operation: str, kind: Kind, name: str) ->
         ({"openinference.span.kind": "AGENT"}, "", WRAPPER),
         ({"openinference.span.kind": "CHAIN"}, "", WRAPPER),
         ({"openinference.span.kind": "TOOL"}, "", TOOL),
-        ({"openinference.span.kind": "GUARDRAIL"}, "", TOOL),
+        ({"openinference.span.kind": "GUARDRAIL"}, "", WRAPPER),
         ({"langfuse.observation.type": "generation"}, "", CALL),
         ({"langfuse.observation.type": "span", "gen_ai.operation.name": "chat"}, "", WRAPPER),
         ({"langfuse.observation.type": "evaluator"}, "", TOOL),
