@@ -1,6 +1,7 @@
 """Taking a port, with an error that says what to write when it cannot be had."""
 
 import errno
+import resource
 import socket
 from typing import Final
 
@@ -8,6 +9,7 @@ from tokensense_otel.core.config import split_endpoint
 from tokensense_otel.core.errors import ConfigError
 
 BACKLOG: Final = 2048
+_OTHER_FILES: Final = 512
 
 
 def listen(key: str, endpoint: str) -> socket.socket:
@@ -40,6 +42,19 @@ def _reason(error: OSError) -> str:
     if error.errno == errno.EACCES:
         return "a port below 1024 needs privileges; write a higher one"
     return f"{(error.strerror or str(error)).lower()}; write an address of this machine, for instance 127.0.0.1"
+
+
+def allow_connections(count: int) -> None:
+    """Let this process have `count` connections open beside its other files, as far as the system's hard limit goes.
+
+    The soft limit is 1024 on many systems; beyond it a server can accept nobody, not even in place of an idle one.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def shown_endpoint(host: str, port: int) -> str:

@@ -55,10 +55,12 @@ def _run(part: str, loaded: Loaded, report: Report, wait_s: float) -> None:
 
 
 def _receiver(loaded: Loaded, report: Report) -> None:
+    from tokensense_otel.receiver.listening import allow_connections
     from tokensense_otel.receiver.log.embedded import EmbeddedLog
     from tokensense_otel.receiver.server import Receiver
 
     settings = loaded.settings
+    allow_connections(settings.receiver.grpc.max_connections + settings.receiver.http.max_connections)
     log = EmbeddedLog(settings.log, places.log_dir(settings.data_dir))
     receiver = Receiver(settings.receiver, log.writer(), system_clock)
     _serve(receiver, lambda: report(receiver.endpoints._asdict()))
