@@ -33,6 +33,8 @@ _LAYOUT_VERSION = 1
 _SEGMENT_NAME: Final = re.compile(r"(\d{20})-(\d{20})\.log")
 _COMMITTED: Final = "committed"
 _SEARCH_BYTES = 1 << 20
+_MAX_OFFSET: Final = 1 << 62
+"""Above every offset there can be: they begin with a clock in nanoseconds, and this is the year 2116."""
 
 
 class Segment(NamedTuple):
@@ -83,12 +85,13 @@ def ensure_layout(directory: Path, partitions: int) -> None:
 
 
 def read_committed(folder: Path) -> int:
-    """The offset up to which a partition is consumed for good; 0 when nothing says so."""
+    """The offset up to which a partition is consumed for good; 0 when nothing says so that can be believed."""
     try:
         content = (folder / _COMMITTED).read_bytes()
     except FileNotFoundError:
         return 0
-    return int(content) if content.isdigit() else 0
+    offset = int(content) if content.isdigit() else 0
+    return offset if offset < _MAX_OFFSET else 0
 
 
 def write_committed(folder: Path, offset: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tokensense_otel.receiver.log import events
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.receiver.log.embedded import EmbeddedLog
 from tokensense_otel.receiver.log.entry import Entry, Signal
@@ -142,6 +143,51 @@ def test_a_log_that_was_deleted_and_begun_anew_is_read_from_its_start(tmp_path: 
     write(tmp_path / "log", range(10, 13))
 
     assert read(tmp_path / "log", position)[0] == [10, 11, 12]
+
+
+@pytest.mark.parametrize("filler", [b"\0", b"\xff", b"TSLOG"])
+def test_records_that_were_overwritten_are_counted_aloud(
+    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], filler: bytes
+) -> None:
+    """Records 1 and 2 in the middle, lost to zeros or rubbish: one ERROR with their bytes, the others are read."""
+    shutil.copytree(written, tmp_path / "log")
+    path = only_segment(tmp_path / "log")
+    ends, content = record_ends(path), bytearray(path.read_bytes())
+    size = ends[2] - ends[0]
+    content[ends[0] : ends[2]] = (filler * size)[:size]
+    path.write_bytes(content)
+    counter = events.CORRUPT._counter.labels("p000")._value
+    before = counter.get()
+
+    assert read(tmp_path / "log")[0] == [0, 3, 4]
+
+    said = [line for line in capsys.readouterr().out.splitlines() if "log_corrupt_bytes" in line]
+    assert (len(said), "[error" in said[0], counter.get() - before) == (1, True, size)
+
+
+@pytest.mark.parametrize("tail", [bytes(5000), b"\xff" * 5000])
+def test_a_tail_of_rubbish_is_cut_and_nothing_else(written: Path, tmp_path: Path, tail: bytes) -> None:
+    """Zeros after the last record, as a file system may leave them after a loss of power, cost nothing."""
+    shutil.copytree(written, tmp_path / "log")
+    path = only_segment(tmp_path / "log")
+    path.write_bytes(path.read_bytes() + tail)
+
+    write(tmp_path / "log", range(10, 11))
+
+    assert read(tmp_path / "log")[0] == [0, 1, 2, 3, 4, 10]
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 19, b"not a number", b"99999999999999999999999"])
+def test_a_damaged_note_of_the_commit_costs_nothing(written: Path, tmp_path: Path, content: bytes) -> None:
+    """Whatever `committed` says after a loss of power, every entry is read from the readers' own positions."""
+    shutil.copytree(written, tmp_path / "log")
+    (tmp_path / "log" / "p000" / "committed").write_bytes(content)
+
+    assert EmbeddedLog(CONFIG, tmp_path / "log").reader().status().disk_bytes > 0
+    first, position = read(tmp_path / "log")
+    write(tmp_path / "log", range(10, 12))
+
+    assert (first, read(tmp_path / "log", position)[0]) == ([0, 1, 2, 3, 4], [10, 11])
 
 
 def test_a_segment_whose_beginning_is_lost_is_passed_over(tmp_path: Path) -> None:
