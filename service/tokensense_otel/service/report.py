@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from tokensense_otel.core.insight import Status, rfc3339, to_dict
 from tokensense_otel.service import queries
+from tokensense_otel.service.footers import footers
 
 _OPEN = (Status.FIRING, Status.UPDATE)
 
@@ -33,6 +34,9 @@ def make_report(engine: Engine, times: Mapping[str, str], now_ns: int) -> dict[s
         "errors": sum(row["errors"] for row in total),
         "unpriced_calls": sum(row["unpriced_calls"] + row["unknown_usage_calls"] for row in total),
         "cost_usd": _sum(row["cost_usd"] for row in total),
+        "cost_high_usd": _sum(row["cost_high_usd"] for row in total),
+        "reported_cost_usd": _sum(row["reported_cost_usd"] for row in total),
+        "remarks": footers(total),
         "estimated_monthly_savings_usd": _savings(open_now),
         "teams": _dearest_first(by_team),
         "models": _dearest_first(by_model),
@@ -49,6 +53,7 @@ def to_markdown(report: dict[str, Any]) -> str:
         f"{report['calls']} calls ({report['errors']} failed), {_dollars(report['cost_usd'])}.",
         f"{report['unpriced_calls']} calls have no known cost and are not in it.",
         "",
+        *_bullets(report["remarks"]),
         *_table(("team", "calls", "cost"), [(row["team"], row["calls"], row["cost_usd"]) for row in report["teams"]]),
         *_table(
             ("model", "calls", "cost"),
@@ -70,6 +75,10 @@ def _table(columns: tuple[str, str, str], rows: list[tuple[Any, Any, Any]]) -> l
     head = f"| {' | '.join(columns)} |"
     body = [f"| {_plain(name)} | {calls} | {_dollars(cost)} |" for name, calls, cost in rows]
     return [head, "|---|---:|---:|", *body, ""]
+
+
+def _bullets(remarks: list[str]) -> list[str]:
+    return [*(f"- {remark[0].upper()}{remark[1:]}." for remark in remarks), ""] if remarks else []
 
 
 def _plain(text: str) -> str:

@@ -183,6 +183,7 @@ def test_a_report_is_markdown(tokensense: Tokensense) -> None:
     """The report sums spend, names what is not in it, and lists open findings with what they save."""
     text = tokensense("report", "--since", "2026-01-01", "--until", "2026-01-02").out
     assert "2 calls (0 failed), $0.01.\n1 calls have no known cost and are not in it." in text
+    assert "\n\n- Of 1 call (1,050 tokens) no price is known: they are in no sum of money" in text
     assert "| checkout | 1 | $0.01 |\n| search | 1 | unknown |" in text
     assert "| openai/gpt-4o-2024-08-06 | 2 | $0.01 |" in text
     assert "- **checkout calls 4× its usual** (low). Look for a retry loop. Saves about $0.01 a month." in text
