@@ -98,7 +98,7 @@ def same_twin(one: Call, two: Call) -> bool:
         and not (one.response_id and two.response_id and one.response_id != two.response_id)
         and (_same_usage(one, two) or _heard_twice(one, two))
         and same_family(one, two)
-        and models_agree(one, two)
+        and (models_agree(one, two) or _record_corrects(one, two))
         and (_mostly_together(one, two) or _side_by_side(one, two) or _written_of(one, two))
     )
 
@@ -114,6 +114,20 @@ def _heard_twice(one: Call, two: Call) -> bool:
         and listens(two.dialect)
         and one.failed == two.failed
         and not (one.tokens.known and two.tokens.known)
+    )
+
+
+def _record_corrects(one: Call, two: Call) -> bool:
+    """Whether an agent wrote both, to the last token alike, the span beside the model of another request.
+
+    Claude Code 2.0 mixes up on its spans the requests that it makes at one time; its records have them right.
+    """
+    return (
+        one.source is not two.source
+        and one.dialect == two.dialect
+        and records_first(one.dialect)
+        and one.tokens.known
+        and one.tokens == two.tokens
     )
 
 

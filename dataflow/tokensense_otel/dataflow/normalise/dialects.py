@@ -133,7 +133,7 @@ DIALECTS: Final = (
         cumulative=True,
         details="provider_output",
     ),
-    Dialect("openinference-claude-agent-sdk", ("openinference.instrumentation.claude_agent_sdk",), exclusive=ANY),
+    Dialect("openinference-claude-agent-sdk", ("openinference.instrumentation.claude_agent_sdk",), inclusive=False),
     Dialect("openinference-js", ("@arizeai/openinference-*",), varies=BEDROCK, details="provider_output"),
     Dialect(
         "openinference",

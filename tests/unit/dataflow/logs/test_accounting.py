@@ -117,6 +117,16 @@ def test_claude_codes_record_counts_before_its_span() -> None:
     assert books.total() == Accounting(spans=1, calls=1, duplicates=1, records=1)
 
 
+@pytest.mark.parametrize(("output", "calls"), [(20, 1), (21, 2)])
+def test_claude_codes_record_corrects_the_model_of_its_span(output: int, calls: int) -> None:
+    """Claude Code 2.0 puts the usage of one request beside the model of another; the same to the token is one call."""
+    record = {key: value for key, value in API_REQUEST.items() if key != "request_id"} | {"model": "claude-haiku-4-5"}
+    span = claude_span(output_tokens=output, request_id="", **{"gen_ai.response.id": ""})
+    books = accounted([span, *told(a_record(record), scope=CLAUDE, resource=RESOURCE)])
+    assert len(books.calls) == calls
+    assert "claude-haiku-4-5" in {call.request_model for call in books.calls}
+
+
 def test_claude_codes_record_within_its_span_counts_too() -> None:
     """With tracing on the record names the span as its context; that changes nothing."""
     record = a_record(API_REQUEST, trace_id=TRACE, span_id=span_id(1))

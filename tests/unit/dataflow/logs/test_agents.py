@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.sources import AllBooks, Item, points_of_capture, records_of_capture, shuffled, spans_of_capture
 from tests.support.truth import FIELDS, Sums, calls_of, differences
 
-AGENTS = ["claude_code", "codex", "copilot_cli", "gemini_cli"]
+AGENTS = ["claude_code", "claude_code_2_0", "codex", "copilot_cli", "gemini_cli"]
 READ = {"traces": spans_of_capture, "logs": records_of_capture, "metrics": points_of_capture}
 TOKENS = ("input_tokens", "output_tokens", "cache_read", "cache_write", "reasoning")
 
@@ -57,6 +57,7 @@ def test_all_that_an_agent_sends_is_each_call_once(folder: str, seed: int, crash
     [
         ("claude_code", "logs"),
         ("claude_code", "traces"),
+        ("claude_code_2_0", "logs"),
         ("codex", "logs"),
         ("copilot_cli", "traces"),
         ("copilot_cli", "metrics"),
