@@ -63,8 +63,10 @@ class Unpriced(WindowRule[UnpricedConfig]):
         model, provider = scope["model"], scope.get("provider", "")
         if model == _NO_MODEL:
             return {}
-        nearest = catalogue.nearest(provider, model)
-        return {"nearest_models": nearest, "configuration": _lines(model, nearest)}
+        return {
+            "nearest_models": catalogue.nearest(provider, model),
+            "configuration": _lines(provider, model, catalogue),
+        }
 
     def words(
         self, scope: dict[str, str], series: CallSeries, config: UnpricedConfig, catalogue: Catalogue, /
@@ -76,21 +78,27 @@ class Unpriced(WindowRule[UnpricedConfig]):
             title=f"No price is known for {named}",
             summary=f"{calls:,} calls of {scope['team']} in {config.window_hours} h used {tokens:,} tokens that no sum "
             "of money has: what is shown as spent is less than was spent.",
-            suggested_fix=_fix(model, catalogue.nearest(provider, model)),
+            suggested_fix=_fix(provider, model, catalogue),
         )
 
 
-def _fix(model: str, nearest: list[str]) -> str:
+def _fix(provider: str, model: str, catalogue: Catalogue) -> str:
     if model == _NO_MODEL:
         return "Let the instrumentation name the model (`gen_ai.request.model`); nothing can be priced without it."
-    lines = _lines(model, nearest)
+    nearest = catalogue.nearest(provider, model)
     told = f" The nearest names with a price: {', '.join(nearest)}." if nearest else ""
+    lines = _lines(provider, model, catalogue)
     return f"Say in the configuration what it is, or what it costs (USD for a million tokens): {lines}.{told}"
 
 
-def _lines(model: str, nearest: list[str]) -> str:
-    """What to write, as YAML in one line: names come from outside, so they are quoted."""
+def _lines(provider: str, model: str, catalogue: Catalogue) -> str:
+    """What to write, as YAML in one line: names come from outside, so they are quoted.
+
+    An alias where the same provider has a price for the nearest name, else a price of one's own to fill in.
+    """
     name = json.dumps(model)
-    if nearest:
-        return f"prices: {{aliases: [{{name: {name}, model: {json.dumps(nearest[0])}}}]}}"
-    return f"prices: {{models: [{{model: {name}, input: …, output: …}}]}}"
+    meant = next((near for near in catalogue.nearest(provider, model) if catalogue.lists(provider, near)), "")
+    if meant:
+        return f"prices: {{aliases: [{{name: {name}, model: {json.dumps(meant)}}}]}}"
+    of = f"provider: {json.dumps(provider)}, " if provider else ""
+    return f"prices: {{models: [{{model: {name}, {of}input: …, output: …}}]}}"

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.unit.dataflow.rules.traffic import HOUR, MINUTE, NOON, SECOND, Shard, a_call, calls, only
-from tokensense_otel.core.call import Call, Source, Tokens
+from tokensense_otel.core.call import Call, CostKind, Source, Tokens
 from tokensense_otel.core.insight import Status
 from tokensense_otel.dataflow.pricing import Catalogue, PricesConfig
 from tokensense_otel.service.config import Settings
@@ -36,18 +36,39 @@ def test_it_fires_with_the_fifth_call() -> None:
     assert insight.estimated_monthly_savings_usd is None
 
 
-def test_what_it_says_to_write_gives_the_calls_a_price() -> None:
+@pytest.mark.parametrize(
+    ("provider", "model", "like"),
+    [
+        ("openai", MODEL, "gpt-4o-mini"),
+        ("azure.ai.openai", "prod-gpt-4o", "gpt-4o"),
+        ("aws.bedrock", "claude-sonnet-4-5-20250930", "claude-sonnet-4-5-20250929"),
+        ("", MODEL, "gpt-4o-mini"),
+    ],
+)
+def test_what_it_says_to_write_gives_the_calls_a_price(provider: str, model: str, like: str) -> None:
     """The nearest models are named, and the line of configuration, copied as it stands, prices the next call."""
-    (insight,) = Shard(only("UNPRICED")).post(unpriced(5))
+    (insight,) = Shard(only("UNPRICED")).post(unpriced(5, provider=provider, request_model=model))
     lines = insight.evidence["configuration"]
-    assert insight.evidence["nearest_models"][0] == "gpt-4o-mini"
+    assert any(like in name for name in insight.evidence["nearest_models"])
     assert lines in insight.suggested_fix
 
     prices = Settings.model_validate(yaml.safe_load(lines)).prices
 
-    (call,) = unpriced(1)
-    as_mini = msgspec.structs.replace(call, request_model="gpt-4o-mini")
-    assert Catalogue.load(prices).cost(call).low == Catalogue.load().cost(as_mini).low > 0
+    (call,) = unpriced(1, provider=provider, request_model=model)
+    assert Catalogue.load(prices).cost(call).low > 0
+
+
+def test_a_provider_without_any_price_gets_a_price_of_its_own() -> None:
+    """What other providers ask for a model of nearly that name is named, but is no price of this one."""
+    (insight,) = Shard(only("UNPRICED")).post(unpriced(5, provider="ollama", request_model="llama-3.3-70b"))
+    assert insight.evidence["nearest_models"]
+    lines = insight.evidence["configuration"].replace("…", "0")
+
+    prices = Settings.model_validate(yaml.safe_load(lines)).prices
+
+    (call,) = unpriced(1, provider="ollama", request_model="llama-3.3-70b")
+    cost = Catalogue.load(prices).cost(call)
+    assert (cost.kind, cost.low) == (CostKind.KNOWN, 0)
 
 
 def test_without_a_near_name_it_asks_for_prices() -> None:
