@@ -14,6 +14,7 @@ from tokensense_otel.dataflow.rules.config import RulesConfig, RuleSet
 from tokensense_otel.receiver.config import ReceiverConfig
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.service.api.config import ApiConfig
+from tokensense_otel.service.telemetry.config import TelemetryConfig
 from tokensense_otel.store.config import ExplainConfig, StoreConfig
 
 
@@ -60,6 +61,8 @@ class Settings(Config):
     """Which attributes name the dimensions of a call, in order: the first that is there wins."""
     dataflow: DataflowConfig = DataflowConfig()
     """How the dataflow runs."""
+    telemetry: TelemetryConfig = TelemetryConfig()
+    """Where TokenSense's own metrics are sent, besides being shown in `/metrics`."""
     logging: LoggingConfig = LoggingConfig()
     """What is logged, and how."""
 

@@ -23,3 +23,6 @@ PART_KILLED = Happening(
 STOPPING = Happening("stopping", "Orderly stops that began.", level=logging.INFO)
 STOPPED = Happening("stopped", "Orderly stops that ended.", level=logging.INFO)
 API_FAILED = Happening("api_failed", "Requests that the API could not answer.", labels=("path",), level=logging.ERROR)
+TELEMETRY_UNSENT = Happening(
+    "telemetry_unsent", "Times that our own metrics could not be sent by OTLP.", level=logging.WARNING
+)

@@ -105,7 +105,7 @@ def _exporters(loaded: Loaded, report: Report) -> None:
 def _api(loaded: Loaded, report: Report) -> None:
     from tokensense_otel.dataflow.pricing import Catalogue
     from tokensense_otel.receiver.log.embedded import EmbeddedLog
-    from tokensense_otel.service.api.app import Sources, make_app, store_check
+    from tokensense_otel.service.api.app import Sources, gather, make_app, store_check
     from tokensense_otel.service.api.backlog import LogCollector
     from tokensense_otel.service.api.explainer import explainer
     from tokensense_otel.service.api.server import ApiServer
@@ -117,9 +117,14 @@ def _api(loaded: Loaded, report: Report) -> None:
     checks = {"store": store_check(engine), **_log_checks(settings, log)}
     collectors = (LogCollector(log, settings.log.max_bytes, system_clock),)
     explain = explainer(engine, settings.dataflow.accounting, partial(Catalogue.load, settings.prices))
-    app = make_app(Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir), explain, collectors))
-    server = ApiServer(settings.api, app)
-    _serve(server, lambda: report({"api": server.endpoint}))
+    sources = Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir), explain, collectors)
+    server = ApiServer(settings.api, make_app(sources))
+    components: list[Component] = [server]
+    if settings.telemetry.endpoint:
+        from tokensense_otel.service.telemetry.push import MetricsPush
+
+        components.append(MetricsPush(settings.telemetry, partial(gather, sources), system_clock))
+    _serve(_Together(*components), lambda: report({"api": server.endpoint}))
     engine.dispose()
 
 
@@ -136,6 +141,21 @@ def _log_checks(settings: Settings, log: "LogReader") -> dict[str, Callable[[], 
         return f"{status.uncommitted_bytes} bytes, the oldest for {status.lag_s(system_clock()):.0f} s"
 
     return {"log": writable, "backlog": backlog}
+
+
+class _Together:
+    """Components of one process, started in order and stopped in the other."""
+
+    def __init__(self, *components: Component) -> None:
+        self._components = components
+
+    async def start(self) -> None:
+        for component in self._components:
+            await component.start()
+
+    async def stop(self) -> None:
+        for component in reversed(self._components):
+            await component.stop()
 
 
 def _serve(component: Component, ready: Callable[[], None]) -> None:

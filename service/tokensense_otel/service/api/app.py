@@ -121,14 +121,20 @@ class _Routes:
         return _json(body, status=200 if well else 503)
 
     def metrics(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
-        registry = REGISTRY
-        if self._sources.metrics is not None:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=str(self._sources.metrics))  # type: ignore[no-untyped-call]
-        books = CollectorRegistry()
-        for collector in (BooksCollector(self._sources.engine), *self._sources.collectors):
-            books.register(collector)
-        return Response(generate_latest(registry) + generate_latest(books), media_type=CONTENT_TYPE_LATEST)
+        shown = b"".join(generate_latest(registry) for registry in gather(self._sources))
+        return Response(shown, media_type=CONTENT_TYPE_LATEST)
+
+
+def gather(sources: Sources) -> list[CollectorRegistry]:
+    """All the numbers of the running parts: what they counted, and what is looked up when somebody asks."""
+    counted = REGISTRY
+    if sources.metrics is not None:
+        counted = CollectorRegistry()
+        MultiProcessCollector(counted, path=str(sources.metrics))  # type: ignore[no-untyped-call]
+    books = CollectorRegistry()
+    for collector in (BooksCollector(sources.engine), *sources.collectors):
+        books.register(collector)
+    return [counted, books]
 
 
 def store_check(engine: Engine) -> Check:
