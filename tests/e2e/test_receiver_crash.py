@@ -1,10 +1,9 @@
-"""The receiver under `kill -9`: every call that was sent until it was acknowledged is in the books exactly once.
+"""Receiver and dataflow under `kill -9`: every call that was sent until it was acknowledged is in the books once.
 
 `TOKENSENSE_KILLS=30 pytest -s tests/e2e/test_receiver_crash.py` kills as often as one likes and says what it did.
 """
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
@@ -14,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 import yaml
@@ -59,16 +59,28 @@ def end(process: "subprocess.Popen[str]", how: signal.Signals) -> int:
     return process.wait(60)
 
 
-@contextlib.contextmanager
-def dataflow(config: Path) -> Iterator[None]:
-    """It reads on all the while, and ends cleanly once the log is read."""
-    process = part("dataflow", config)
-    try:
-        yield
-    except BaseException:
-        end(process, signal.SIGKILL)
-        raise
-    assert end(process, signal.SIGTERM) == 0
+class Dataflow:
+    """It reads on all the while, is killed now and then, and ends cleanly once the log is read."""
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self._process = part("dataflow", config)
+
+    def kill(self) -> None:
+        """Kill it, wherever it is, and start the next."""
+        end(self._process, signal.SIGKILL)
+        self._process = part("dataflow", self._config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            end(self._process, signal.SIGKILL)
+            return
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().startswith("ready")
+        assert end(self._process, signal.SIGTERM) == 0
 
 
 def body(number: int) -> bytes:
@@ -86,8 +98,10 @@ async def keep_sending(send: Send, numbers: Iterator[int], sent: Sent, done: asy
         sent.requests += 1
 
 
-async def kill_again_and_again(config: Path, acknowledged: Callable[[], int], chance: random.Random) -> None:
-    """Start the receiver and kill it, mostly at work, sometimes while it starts; leaves one running."""
+async def kill_again_and_again(
+    config: Path, acknowledged: Callable[[], int], chance: random.Random, dataflow: Dataflow
+) -> None:
+    """Start the receiver and kill it, mostly at work, sometimes while it starts; the dataflow every third time."""
     for kill in range(KILLS):
         process = part("receiver", config)
         try:
@@ -99,9 +113,11 @@ async def kill_again_and_again(config: Path, acknowledged: Callable[[], int], ch
                 await asyncio.to_thread(process.wait, chance.random() * 0.4)  # anywhere in its work
         finally:
             end(process, signal.SIGKILL)
+        if kill % 3 == 2:
+            dataflow.kill()
 
 
-async def story(config: Path, grpc: str, http: str) -> dict[str, Sent]:
+async def story(config: Path, grpc: str, http: str, dataflow: Dataflow) -> dict[str, Sent]:
     sent = {"grpc": Sent(), "http": Sent()}
     numbers = iter(range(1, 10_000_000))
     done = asyncio.Event()
@@ -112,7 +128,7 @@ async def story(config: Path, grpc: str, http: str) -> dict[str, Sent]:
             for name, send in sends.items():
                 for _ in range(SENDERS):
                     senders.create_task(keep_sending(send, numbers, sent[name], done))
-            await kill_again_and_again(config, acknowledged, random.Random(KILLS))
+            await kill_again_and_again(config, acknowledged, random.Random(KILLS), dataflow)
             done.set()
             last = part("receiver", config)
     assert last.stdout is not None
@@ -130,8 +146,8 @@ def test_every_call_is_in_the_books_once_whatever_is_killed(tmp_path: Path) -> N
     config.write_text(yaml.safe_dump({"data_dir": str(tmp_path / "data"), "receiver": receiver, "log": log}))
 
     began = time.monotonic()
-    with dataflow(config):
-        sent = asyncio.run(story(config, grpc, http))
+    with Dataflow(config) as dataflow:
+        sent = asyncio.run(story(config, grpc, http, dataflow))
     engine = open_database("sqlite", data_dir=tmp_path / "data")
     books = read_accounting(engine)
     (row,) = usage_rows(read_usage(engine), ("team", "model"))
