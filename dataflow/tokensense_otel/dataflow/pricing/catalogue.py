@@ -37,6 +37,7 @@ class Catalogue:
         self._tiers = tiers
         self._plans: dict[Key, Plan] = {}
         self._tier_of: dict[tuple[str, str], Tier | None] = {}
+        self._nearest: dict[tuple[str, str], list[str]] = {}
         self._cheaper: dict[tuple[str, str, bool], str | None] = {}
         self._no_usage = self._planner.unknown("usage was not reported")
         self._bad_usage = self._planner.unknown(BAD_USAGE)
@@ -93,7 +94,11 @@ class Catalogue:
 
     def nearest(self, provider: str, model: str) -> list[str]:
         """Names of priced models that look most like this one, best first."""
-        return self._planner.nearest(provider, model)
+        key = (provider, model)
+        if key not in self._nearest:  # it takes milliseconds, and a finding asks more than once
+            _bound(self._nearest)
+            self._nearest[key] = self._planner.nearest(provider, model)
+        return list(self._nearest[key])
 
     def lists(self, provider: str, model: str) -> bool:
         """Whether the model has a listed token price."""
