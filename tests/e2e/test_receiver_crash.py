@@ -137,6 +137,7 @@ async def story(config: Path, grpc: str, http: str, dataflow: Dataflow) -> dict[
     return sent
 
 
+@pytest.mark.timeout(60 + 10 * KILLS)
 def test_every_call_is_in_the_books_once_whatever_is_killed(tmp_path: Path) -> None:
     """Killed at random under load over gRPC and HTTP, nothing acknowledged is missing and nothing retried is twice."""
     grpc, http = (f"127.0.0.1:{port}" for port in free_ports(2))
