@@ -189,3 +189,8 @@ def witness(call: Call) -> tuple[bool, bool, bool, bool, int, tuple[int, int, by
     second = (call.source is Source.RECORD) is not records_first(call.dialect)
     doubt = bool(doubtful(call))
     return (not call.tokens.known, second, not is_native(call.dialect), doubt, -reported(call.tokens), order(call))
+
+
+def best_of(group: list[Call]) -> Call:
+    """The best witness of a group."""
+    return group[0] if len(group) == 1 else min(group, key=witness)

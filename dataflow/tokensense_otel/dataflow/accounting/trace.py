@@ -11,10 +11,12 @@ import msgspec
 
 from tokensense_otel.core.call import DEFAULT_PROJECT, Call, Dimensions
 from tokensense_otel.dataflow.accounting.components import adrift, ancestors
+from tokensense_otel.dataflow.accounting.lending import lent_usage
 from tokensense_otel.dataflow.accounting.merge import complete, over, with_model
 from tokensense_otel.dataflow.accounting.plain import settle_plainly
 from tokensense_otel.dataflow.accounting.records import lone_events, tells_of_call
 from tokensense_otel.dataflow.accounting.sameness import (
+    best_of,
     clusters,
     during,
     same_family,
@@ -23,7 +25,7 @@ from tokensense_otel.dataflow.accounting.sameness import (
     size,
     witness,
 )
-from tokensense_otel.dataflow.accounting.verdicts import Reason, Verdicts
+from tokensense_otel.dataflow.accounting.verdicts import PLAIN, Reason, Verdicts
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
 
@@ -78,6 +80,7 @@ class _Trial:
         for facts in sorted(kinds[Kind.DETAIL] + kinds[Kind.EVENT], key=lambda one: one.span_id):
             if facts.span_id not in self._calls:
                 self._add_detail(facts)
+        self._lend(kinds[Kind.WRAPPER] if not had_calls else [], winners)
         self._say_rest(kinds, winners)
         return {winner: self._finish(winner) for winner in winners}
 
@@ -97,7 +100,7 @@ class _Trial:
         if self._verdicts is None:
             return
         said = self._verdicts.spans
-        for kind, reason in _PLAIN.items():
+        for kind, reason in PLAIN.items():
             for facts in kinds[kind]:
                 if facts.span_id not in said:
                     self._verdicts.say(facts.span_id, reason)
@@ -302,13 +305,13 @@ class _Trial:
         """Two instrumentations around one request, not both of which tell its response id."""
         alike: dict[tuple[int | None, int | None], list[list[Call]]] = {}
         for group in groups:
-            alike.setdefault(size(_best(group)), []).append(group)
+            alike.setdefault(size(best_of(group)), []).append(group)
         joined: list[list[Call]] = []
         for near in alike.values():
             if len(near) == 1:
                 joined += near
                 continue
-            by_best = {_best(group).span_id: group for group in near}
+            by_best = {best_of(group).span_id: group for group in near}
             for cluster in clusters([self._calls[span_id] for span_id in by_best], self._same_twin):
                 joined.append([call for best in cluster for call in by_best[best.span_id]])
         return joined
@@ -317,10 +320,7 @@ class _Trial:
         return self._beside(one, two) and same_twin(one, two)
 
     def _beside(self, one: Call, two: Call) -> bool:
-        """Whether both were made in one span, or of streams one within a wrapper there, as Logfire has it.
-
-        The spans between them, or between one and a root, may not have come.
-        """
+        """Whether both were made in one span, may have been since spans are missing, or are streams as of Logfire."""
         parent, other = self._spans[one.span_id].parent_id, self._spans[two.span_id].parent_id
         if parent == other:
             return True
@@ -351,6 +351,12 @@ class _Trial:
             self._say(facts.span_id, Reason.EVENT if is_event else Reason.DETAIL, above)
         else:
             self._say(facts.span_id, Reason.EVENT_OF_NOTHING if is_event else Reason.DETAIL_OF_NOTHING)
+
+    def _lend(self, wrappers: list[SpanFacts], winners: list[bytes]) -> None:
+        counted = map(self._calls.__getitem__, winners)
+        for span_id, usage in lent_usage(wrappers, self._spans, counted, self._told).items():
+            self._told.setdefault(span_id, []).append(usage)
+            self._say(usage.span_id, Reason.USAGE_LENT, span_id)
 
     def _finish(self, span_id: bytes) -> Call:
         """The call with everything that other reports, ancestors and resources say of it."""
@@ -391,8 +397,3 @@ class _Trial:
 
 
 _KINDS = tuple(Kind)
-_PLAIN = {Kind.OTHER: Reason.NOT_GENAI, Kind.TOOL: Reason.TOOL, Kind.WRAPPER: Reason.WRAPPER}
-
-
-def _best(group: list[Call]) -> Call:
-    return group[0] if len(group) == 1 else min(group, key=witness)

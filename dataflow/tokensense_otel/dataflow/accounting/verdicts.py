@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from tokensense_otel.dataflow.facts import Kind
+
 
 class Reason(StrEnum):
     """The reasons that count a span come first."""
@@ -32,12 +34,16 @@ class Reason(StrEnum):
     USAGE_OVER_USAGE = "usage_over_usage"
     WRAPPER = "wrapper"
     WRAPPER_OVER_CALLS = "wrapper_over_calls"
+    USAGE_LENT = "usage_lent"
     WRAPPER_WITHIN_CALL = "wrapper_within_call"
     WRAPPER_OVER_WRAPPER = "wrapper_over_wrapper"
     WRAPPER_AFTER_CALLS = "wrapper_after_calls"
     TOOL = "tool"
     NOT_GENAI = "not_genai"
 
+
+PLAIN: Final = {Kind.OTHER: Reason.NOT_GENAI, Kind.TOOL: Reason.TOOL, Kind.WRAPPER: Reason.WRAPPER}
+"""Kinds of spans that need no other reason."""
 
 COUNTED: Final = frozenset(
     {Reason.CALL, Reason.ATTEMPTS_FAILED, Reason.LONE_USAGE, Reason.STAND_IN, Reason.EVENT_ALONE}
@@ -64,6 +70,7 @@ TEXT: Final[dict[Reason, str]] = {
     Reason.USAGE_OVER_USAGE: "a span within it reports usage, and the innermost counts",
     Reason.WRAPPER: "it is an agent, chain or workflow without usage of its own that may be counted",
     Reason.WRAPPER_OVER_CALLS: "it sums up the calls within it, which count themselves",
+    Reason.USAGE_LENT: "no call within it reported usage, so that the last of them has its",
     Reason.WRAPPER_WITHIN_CALL: "it lies within a call, which counts itself",
     Reason.WRAPPER_OVER_WRAPPER: "a wrapper within it reports usage, and the innermost counts",
     Reason.WRAPPER_AFTER_CALLS: "calls of this trace were counted before it was closed, so a wrapper cannot stand in",

@@ -56,6 +56,7 @@ CASES: list[tuple[Reason, list[SpanFacts], list[int]]] = [
     (Reason.USAGE_OVER_USAGE, [facts_of_span(1, Kind.CANDIDATE), facts_of_span(2, Kind.CANDIDATE, parent=1)], []),
     (Reason.WRAPPER, [facts_of_span(1, Kind.WRAPPER)], []),
     (Reason.WRAPPER_OVER_CALLS, [wrapper(1), facts_of_span(2, parent=1)], []),
+    (Reason.USAGE_LENT, [wrapper(1), facts_of_span(2, parent=1, tokens=Tokens())], [2]),
     (Reason.WRAPPER_WITHIN_CALL, [wrapper(1, parent=2), facts_of_span(2)], [2]),
     (Reason.WRAPPER_OVER_WRAPPER, [wrapper(1), wrapper(2, parent=1)], []),
     (Reason.TOOL, [facts_of_span(1, Kind.TOOL)], []),
