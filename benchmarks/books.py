@@ -93,14 +93,14 @@ class Road:
 
     def __init__(self) -> None:
         catalogue = _CATALOGUE
-        self._stages = Stages(DataflowConfig(), RuleSet(RulesConfig()), catalogue)
+        self.stages = Stages(DataflowConfig(), RuleSet(RulesConfig()), catalogue)
         self._decoder = Decoder(Normaliser(NormaliseConfig(), b"salt"), _refuse)
         self.shards: dict[str, AccountingStage[Any]] = {}
         self.store = Deltas()
         self.spent: dict[str, float] = defaultdict(float)
 
     def take(self, entry: Entry) -> None:
-        stages = self._stages
+        stages = self.stages
         began = time.process_time()
         decoded = self._decoder.decode([entry])
         self._lap("decode: bytes to facts", began)

@@ -3,6 +3,8 @@
 import gc
 import os
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.books import Road
@@ -29,34 +31,45 @@ def state(effort: Effort) -> None:
         road.take(Entry(Signal.TRACES, "default", "", START_NS, body))
     road.store.usage.clear()
     working = (_resident() - empty) / spans
-    first = _snapshots(road)
-    _snapshots(road)
+    packing, snapshots = _snapshots(road)
+    writing, snapshots = _snapshots(road)
+    sizes = {letter: sum(len(each) for key, each in snapshots.items() if key[0] == letter) for letter in _STAGES}
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+        resting = other.submit(_restored, snapshots).result() / spans
     began = time.process_time()
-    quiet = _snapshots(road)
-    taken = (time.process_time() - began) / spans
-    resting = (_resident() - empty) / spans
-    report("state, memory of an open span", f"{working:,.0f} bytes", f"{resting:,.0f} once it is quiet")
-    written = sum(quiet.values()) / spans
+    for shard in road.shards.values():
+        shard.advance(START_NS + 2 * _OPEN_S * 1_000_000_000)
+    closing = time.process_time() - began
+    written = sum(sizes.values()) / spans
+    report("state, memory of an open span", f"{working:,.0f} bytes", f"{resting:,.0f} once its trace is quiet")
     for letter, what in _STAGES.items():
-        report(
-            f"  snapshot, {what}", f"{quiet[letter] / spans:,.0f} bytes/span", f"{first[letter] / spans:,.0f} at first"
-        )
-    report("  snapshot of what is quiet", f"{taken * 1e6:.2f} \u00b5s/span", "of processor time")
-    held = _RATE * _OPEN_S
+        report(f"  snapshot, {what}", f"{sizes[letter] / spans:,.0f} bytes/span")
+    for what, taken in (("first", packing), ("every further", writing)):
+        report(f"  its {what} snapshot", f"{taken / spans * 1e6:.2f} \u00b5s/span", "of processor time")
+    report("  closing its trace", f"{closing / spans * 1e6:.2f} \u00b5s/span")
+    fresh = _RATE * 2 * _EPOCH_S
+    memory = fresh * working + (_RATE * _OPEN_S - fresh) * resting
     report(
         f"  at {_RATE:,} spans/s, each open for {_OPEN_S} s",
-        f"{held * resting / 1e6:,.0f} MB",
-        f"memory; {held * written / _EPOCH_S / 1e6:,.0f} MB/s of snapshots",
+        f"{memory / 1e6:,.0f} MB",
+        f"memory; {_RATE * _OPEN_S * written / _EPOCH_S / 1e6:,.0f} MB/s of snapshots",
     )
 
 
-def _snapshots(road: Road) -> dict[str, int]:
-    """Bytes by stage."""
-    sizes = dict.fromkeys(_STAGES, 0)
-    for key, shard in road.shards.items():
-        if key[0] in sizes:
-            sizes[key[0]] += len(shard.snapshot())
-    return sizes
+def _snapshots(road: Road) -> tuple[float, dict[str, bytes]]:
+    """Seconds of processor time, and the snapshot of each shard."""
+    began = time.process_time()
+    snapshots = {key: shard.snapshot() for key, shard in road.shards.items() if key[0] in _STAGES}
+    return time.process_time() - began, snapshots
+
+
+def _restored(snapshots: dict[str, bytes]) -> int:
+    """The memory that a fresh process takes for what these snapshots hold."""
+    stages = Road().stages
+    make = {"t": stages.ledger, "w": stages.twins, "i": stages.identity}
+    before = _resident()
+    shards = [make[key[0]](snapshot) for key, snapshot in snapshots.items()]
+    return _resident() - before if shards else 0
 
 
 def _resident() -> int:

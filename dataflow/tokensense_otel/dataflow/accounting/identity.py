@@ -17,10 +17,11 @@ from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.changes import Changes
 from tokensense_otel.dataflow.accounting.config import AccountingConfig
 from tokensense_otel.dataflow.accounting.merge import complete, over
+from tokensense_otel.dataflow.accounting.packing import PLAIN, Packer, PackerState
 from tokensense_otel.dataflow.accounting.sameness import clusters, same_response, same_twin, witness
 from tokensense_otel.dataflow.accounting.shards import is_heard, twin_key
 
-VERSION = 1
+VERSION = 2
 _SECOND = 1_000_000_000
 
 Price = Callable[[Call], Cost]
@@ -30,22 +31,30 @@ _call_decoder = msgspec.msgpack.Decoder(Call)
 
 
 class _Entry(msgspec.Struct, array_like=True, gc=False):
-    """Reports that may be of one call. They are kept encoded: few are ever looked at again."""
+    """Reports that may be of one call. They are kept encoded and soon packed: few are ever looked at again."""
 
     key: str
     last_ns: int
     reports: tuple[bytes, ...]
     posted: tuple[bytes, ...] = ()
     """What they came to on the books; nothing where that is the reports themselves."""
+    dictionary: int = PLAIN
+    """With which each of them is packed."""
 
 
 class _State(msgspec.Struct, array_like=True):
     version: int
     lone: list[_Entry]
     joined: list[_Entry]
+    packer: PackerState
+
+
+class _Version(msgspec.Struct, array_like=True):
+    version: int
 
 
 _state_decoder = msgspec.msgpack.Decoder(_State)
+_version_decoder = msgspec.msgpack.Decoder(_Version)
 
 
 class _Joiner(ABC):
@@ -59,6 +68,9 @@ class _Joiner(ABC):
         self._price = price
         self._window_ns = round(config.identity_window_s * _SECOND)
         self._linger_ns = round(config.identity_linger_s * _SECOND)
+        self._packer = Packer()
+        self._plain: dict[str, _Entry] = {}
+        """Entries that came or changed since the last snapshot, and are to be packed."""
         self._lone: OrderedDict[str, _Entry] = OrderedDict()
         self._joined: OrderedDict[str, _Entry] = OrderedDict()
 
@@ -101,7 +113,29 @@ class _Joiner(ABC):
         return min(wakes, default=None)
 
     def snapshot(self) -> bytes:
-        return _encoder.encode(_State(VERSION, list(self._lone.values()), list(self._joined.values())))
+        """The state as bytes. What came since the snapshot before is from then on kept packed."""
+        if self._packer.wants_samples:
+            self._packer.learn(report for entry in self._plain.values() for report in entry.reports)
+        if self._packer.ready:
+            for entry in self._plain.values():
+                self._pack(entry)
+            self._plain.clear()
+        lone, joined = list(self._lone.values()), list(self._joined.values())
+        self._packer.keep(entry.dictionary for entry in (*lone, *joined))
+        return _encoder.encode(_State(VERSION, lone, joined, self._packer.state()))
+
+    def _pack(self, entry: _Entry) -> None:
+        packed = [self._packer.pack(call) for call in (*entry.reports, *entry.posted)]
+        entry.dictionary = packed[0][0]
+        calls, count = tuple(call for _, call in packed), len(entry.reports)
+        entry.reports, entry.posted = calls[:count], calls[count:]
+
+    def _unpack(self, entry: _Entry) -> None:
+        if entry.dictionary == PLAIN:
+            return
+        number, entry.dictionary = entry.dictionary, PLAIN
+        entry.reports = tuple(self._packer.unpack(number, call) for call in entry.reports)
+        entry.posted = tuple(self._packer.unpack(number, call) for call in entry.posted)
 
     @classmethod
     def restore(cls, config: AccountingConfig, snapshot: bytes, price: Price | None = None) -> Self:
@@ -110,10 +144,12 @@ class _Joiner(ABC):
         Raises:
             ValueError: when the snapshot is of another version.
         """
+        version = _version_decoder.decode(snapshot).version
+        if version != VERSION:
+            raise ValueError(f"an identity snapshot of version {version}; this version reads {VERSION}")
         state = _state_decoder.decode(snapshot)
-        if state.version != VERSION:
-            raise ValueError(f"an identity snapshot of version {state.version}; this version reads {VERSION}")
         shard = cls(config, price)
+        shard._packer = Packer(state.packer)
         shard._lone = OrderedDict((entry.key, entry) for entry in state.lone)
         shard._joined = OrderedDict((entry.key, entry) for entry in state.joined)
         return shard
@@ -128,8 +164,9 @@ class _Joiner(ABC):
             if len(postings) == 1 and postings[0].sign > 0:  # as nearly all are
                 entry.reports = (_encoder.encode(postings[0].call),)
                 changes.postings += postings
-                self._lone[key] = entry
+                self._lone[key] = self._plain[key] = entry
                 return
+        self._unpack(entry)
         before = entry.posted or entry.reports
         reports = list(entry.reports)
         balance = [0, 0]
@@ -148,7 +185,9 @@ class _Joiner(ABC):
         entry.last_ns = max(entry.last_ns, now_ns)
         self._settle(entry, before, balance, postings[0].call.tenant, changes)
         if entry.reports:
-            (self._joined if entry.posted else self._lone)[key] = entry
+            (self._joined if entry.posted else self._lone)[key] = self._plain[key] = entry
+        else:
+            self._plain.pop(key, None)
 
     def _settle(
         self, entry: _Entry, before: tuple[bytes, ...], balance: list[int], tenant: str, changes: Changes

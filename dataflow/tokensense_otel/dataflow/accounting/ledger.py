@@ -12,18 +12,25 @@ import msgspec
 from tokensense_otel.core.call import Call, Cost, Posting
 from tokensense_otel.dataflow.accounting.changes import Changes
 from tokensense_otel.dataflow.accounting.config import AccountingConfig
-from tokensense_otel.dataflow.accounting.open_trace import OpenTrace, RestingTrace, Sums, TraceState
+from tokensense_otel.dataflow.accounting.open_trace import (
+    CALL,
+    HAD_CALLS,
+    OpenTrace,
+    RestingTrace,
+    Sums,
+    TraceState,
+    trace_marker,
+)
+from tokensense_otel.dataflow.accounting.packing import Packer, PackerState
 from tokensense_otel.dataflow.accounting.recent import RecentIds, RecentState, recent_key
 from tokensense_otel.dataflow.accounting.sameness import order
 from tokensense_otel.dataflow.accounting.trace import settle
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
-VERSION = 1
+VERSION = 2
 _SECOND = 1_000_000_000
 _NOTHING = Sums()
 _replace = msgspec.structs.replace
-_HAD_CALLS = b"calls"
-_CALL = b"call"
 
 Price = Callable[[Call], Cost]
 TraceKey = tuple[str, bytes]
@@ -31,12 +38,18 @@ TraceKey = tuple[str, bytes]
 
 class _State(msgspec.Struct, array_like=True):
     version: int
-    traces: list[RestingTrace]
+    traces: list[msgspec.Raw]
     recent: RecentState
+    packer: PackerState
+
+
+class _Version(msgspec.Struct, array_like=True):
+    version: int
 
 
 _encoder = msgspec.msgpack.Encoder()
 _state_decoder = msgspec.msgpack.Decoder(_State)
+_version_decoder = msgspec.msgpack.Decoder(_Version)
 
 
 class Ledger:
@@ -50,7 +63,10 @@ class Ledger:
         self._price = price
         self._idle_ns = round(config.trace_idle_s * _SECOND)
         self._open: OrderedDict[TraceKey, OpenTrace | RestingTrace] = OrderedDict()
+        self._awake: dict[TraceKey, OpenTrace] = {}
+        """Those of them that are at work, or were until the snapshot before."""
         self._spans = 0
+        self._packer = Packer()
         self._recent = RecentIds(round(config.resend_window_s * _SECOND), config.max_resend_ids)
 
     def ingest(self, spans: Iterable[SpanFacts], now_ns: int) -> Changes:
@@ -88,16 +104,18 @@ class Ledger:
 
     def snapshot(self) -> bytes:
         """The state as bytes. A trace that did not change since the snapshot before is from then on kept as bytes."""
-        traces: list[RestingTrace] = []
-        for key, held in self._open.items():
-            if isinstance(held, OpenTrace):
-                quiet = held.resting is not None
-                traces.append(held.rest())
-                if quiet:
-                    self._open[key] = traces[-1]
-            else:
-                traces.append(held)
-        return _encoder.encode(_State(VERSION, traces, self._recent.state()))
+        if self._packer.wants_samples:
+            self._packer.learn(held.encoded() for held in self._awake.values())
+        for key, held in list(self._awake.items()):
+            quiet = held.resting is not None
+            rest = held.rest(self._packer)
+            if quiet and self._packer.ready:
+                self._open[key] = rest
+                del self._awake[key]
+        resting = [held.rest(self._packer) for held in self._open.values()]
+        self._packer.keep(rest.dictionary for rest in resting)
+        traces = [rest.raw for rest in resting]
+        return _encoder.encode(_State(VERSION, traces, self._recent.state(), self._packer.state()))
 
     @classmethod
     def restore(cls, config: AccountingConfig, price: Price, snapshot: bytes) -> "Ledger":
@@ -106,14 +124,16 @@ class Ledger:
         Raises:
             ValueError: when the snapshot is of another version.
         """
+        version = _version_decoder.decode(snapshot).version
+        if version != VERSION:
+            raise ValueError(f"a ledger snapshot of version {version}; this version reads {VERSION}")
         state = _state_decoder.decode(snapshot)
-        if state.version != VERSION:
-            raise ValueError(f"a ledger snapshot of version {state.version}; this version reads {VERSION}")
         ledger = cls(config, price)
-        for held in state.traces:
-            held.encoded = held.encoded.copy()
-            ledger._open[held.tenant, held.trace_id] = held
-            ledger._spans += held.count
+        ledger._packer = Packer(state.packer)
+        for raw in state.traces:
+            key, rest = RestingTrace.restore(raw)
+            ledger._open[key] = rest
+            ledger._spans += rest.count
         ledger._recent.load(state.recent)
         return ledger
 
@@ -145,7 +165,7 @@ class Ledger:
         if held.spans:
             held.last_ns = now_ns
             held.resting = None
-            self._open[key] = held
+            self._open[key] = self._awake[key] = held
             self._open.move_to_end(key)
         if changed and held.has_genai:
             changes.seen += fresh
@@ -168,26 +188,23 @@ class Ledger:
         """A trace at work, and whether anything of it may have come before."""
         found = self._open.get(key)
         if found is not None:
-            return found.wake() if isinstance(found, RestingTrace) else found, True
+            return found.wake(self._packer) if isinstance(found, RestingTrace) else found, True
         tenant, trace_id = key
         held = OpenTrace(TraceState(tenant, trace_id), now_ns)
         if not self._recent:
             return held, False
-        marker = trace_id + tenant.encode()
+        marker = trace_marker(tenant, trace_id)
         if recent_key(marker) not in self._recent:
             return held, False
-        held.had_calls = recent_key(marker, _HAD_CALLS) in self._recent
+        held.had_calls = recent_key(marker, HAD_CALLS) in self._recent
         return held, True
 
     def _was_closed(self, facts: SpanFacts) -> bool:
         """Whether it was accounted before its trace was closed, or the call of which it tells again."""
-        marker = facts.trace_id + facts.tenant.encode()
-        if (
-            recent_key(marker, facts.span_id) in self._recent
-            or recent_key(marker, facts.span_id, _CALL) in self._recent
-        ):
+        marker = trace_marker(facts.tenant, facts.trace_id)
+        if recent_key(marker, facts.span_id) in self._recent or recent_key(marker, facts.span_id, CALL) in self._recent:
             return True
-        return facts.kind is Kind.EVENT and recent_key(marker, facts.parent_id, _CALL) in self._recent
+        return facts.kind is Kind.EVENT and recent_key(marker, facts.parent_id, CALL) in self._recent
 
     def _settle(self, held: OpenTrace, span_ids: set[bytes], changes: Changes) -> None:
         """Post the difference between what these spans came to before and what they come to now."""
@@ -217,19 +234,10 @@ class Ledger:
 
     def _close(self, key: TraceKey, now_ns: int) -> None:
         """Forget a trace but for the ids of its spans."""
-        found = self._open.pop(key)
-        held = found.wake() if isinstance(found, RestingTrace) else found
+        held = self._open.pop(key)
+        self._awake.pop(key, None)
         self._spans -= held.count
-        marker = held.trace_id + held.tenant.encode()
-        self._recent.add(recent_key(marker), now_ns)
-        if held.posted or held.had_calls:
-            self._recent.add(recent_key(marker, _HAD_CALLS), now_ns)
-        for span_id, facts in held.spans.items():
-            told = (span_id, _CALL) if facts.kind is Kind.CALL else (span_id,)
-            self._recent.add(recent_key(marker, *told), now_ns)
-            if facts.kind is Kind.EVENT and span_id in held.posted and facts.parent_id not in held.spans:
-                # The span of this call may still come; then it is the second report.
-                self._recent.add(recent_key(marker, facts.parent_id, _CALL), now_ns)
+        self._recent.add_all(held.remembered(), now_ns)
 
 
 def _priced_facts(call: Call) -> tuple[object, ...]:

@@ -8,6 +8,8 @@ from tokensense_otel.core.call import Call, Source
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.components import Components
 from tokensense_otel.dataflow.accounting.merge import complete, over
+from tokensense_otel.dataflow.accounting.packing import Packer
+from tokensense_otel.dataflow.accounting.recent import recent_id
 from tokensense_otel.dataflow.accounting.sameness import witness
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
@@ -23,22 +25,50 @@ class TraceState(msgspec.Struct, array_like=True):
     posted: list[Call] = []
 
 
-class RestingTrace(msgspec.Struct, array_like=True):
-    """An open trace as bytes: how it is written to a snapshot, and how it waits once nothing happens to it any more."""
+class _Rest(msgspec.Struct, array_like=True, gc=False):
+    """How an open trace is written to a snapshot. `packed` is its `TraceState`."""
 
     tenant: str
     trace_id: bytes
     last_ns: int
     count: int
-    """How many spans it has."""
-    encoded: msgspec.Raw
+    dictionary: int
+    packed: bytes
+    remembered: bytes
+    """What is remembered of it when it is closed, ids of 8 bytes, so that it need not be unpacked for that."""
 
-    def wake(self) -> "OpenTrace":
-        return OpenTrace(_decoder.decode(self.encoded), self.last_ns)
+
+class RestingTrace(msgspec.Struct, gc=False):
+    """How an open trace waits once nothing happens to it any more: as the bytes that every snapshot repeats."""
+
+    last_ns: int
+    count: int
+    """How many spans it has."""
+    dictionary: int
+    """With which it is packed."""
+    raw: msgspec.Raw
+
+    def rest(self, packer: Packer) -> "RestingTrace":  # noqa: ARG002 - as `OpenTrace`, which has to be packed
+        return self
+
+    def wake(self, packer: Packer) -> "OpenTrace":
+        rest = _rest_decoder.decode(self.raw)
+        return OpenTrace(_decoder.decode(packer.unpack(rest.dictionary, rest.packed)), rest.last_ns)
+
+    def remembered(self) -> bytes:
+        """As `OpenTrace.remembered`."""
+        return _rest_decoder.decode(self.raw).remembered
+
+    @classmethod
+    def restore(cls, raw: msgspec.Raw) -> tuple[tuple[str, bytes], "RestingTrace"]:
+        """A trace of a snapshot, with its tenant and its id."""
+        rest = _rest_decoder.decode(raw)
+        return (rest.tenant, rest.trace_id), cls(rest.last_ns, rest.count, rest.dictionary, raw.copy())
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(TraceState)
+_rest_decoder = msgspec.msgpack.Decoder(_Rest)
 
 
 class Sums(NamedTuple):
@@ -174,15 +204,44 @@ class OpenTrace:
         """How many spans it has."""
         return len(self.spans)
 
-    def rest(self) -> RestingTrace:
+    def encoded(self) -> bytes:
+        """Its data as it is packed."""
+        spans = [facts for span_id, facts in self.spans.items() if span_id not in self.variants]
+        spans += [facts for variants in self.variants.values() for facts in variants]
+        return _encoder.encode(
+            TraceState(self.tenant, self.trace_id, self.had_calls, spans, list(self.posted.values()))
+        )
+
+    def rest(self, packer: Packer) -> RestingTrace:
         """The trace as bytes; the same object until something is admitted or accounted."""
         if self.resting is None:
-            spans = [facts for span_id, facts in self.spans.items() if span_id not in self.variants]
-            spans += [facts for variants in self.variants.values() for facts in variants]
-            trace = TraceState(self.tenant, self.trace_id, self.had_calls, spans, list(self.posted.values()))
-            encoded = msgspec.Raw(_encoder.encode(trace))
-            self.resting = RestingTrace(self.tenant, self.trace_id, self.last_ns, len(self.spans), encoded)
+            dictionary, packed = packer.pack(self.encoded())
+            count = len(self.spans)
+            rest = _Rest(self.tenant, self.trace_id, self.last_ns, count, dictionary, packed, self.remembered())
+            self.resting = RestingTrace(self.last_ns, count, dictionary, msgspec.Raw(_encoder.encode(rest)))
         return self.resting
+
+    def remembered(self) -> bytes:
+        """The ids by which it is known, and that of each of its spans, when it is closed."""
+        marker = trace_marker(self.tenant, self.trace_id)
+        ids = [recent_id(marker)]
+        if self.posted or self.had_calls:
+            ids.append(recent_id(marker, HAD_CALLS))
+        for span_id, facts in self.spans.items():
+            ids.append(recent_id(marker, span_id, CALL) if facts.kind is _CALL else recent_id(marker, span_id))
+            if facts.kind is _EVENT and span_id in self.posted and facts.parent_id not in self.spans:
+                # The span of this call may still come; then it is the second report.
+                ids.append(recent_id(marker, facts.parent_id, CALL))
+        return b"".join(ids)
+
+
+HAD_CALLS = b"calls"
+CALL = b"call"
+
+
+def trace_marker(tenant: str, trace_id: bytes) -> bytes:
+    """What the ids of a trace and of its spans are made from, among `RecentIds`."""
+    return trace_id + tenant.encode()
 
 
 _OTHER, _CALL, _CANDIDATE, _WRAPPER, _TOOL, _DETAIL, _EVENT = Kind
