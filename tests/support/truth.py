@@ -19,6 +19,17 @@ FIELDS: Mapping[str, str] = {
 }
 """The names in `expected.json`, and those in the rows of `replay`, `usage` and the API."""
 
+_USAGE = ("calls", "errors", "input_tokens", "output_tokens")
+ALONE: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("claude_code", "logs"): tuple(FIELDS),
+    ("codex", "logs"): tuple(FIELDS),
+    ("gemini_cli", "logs"): tuple(FIELDS),
+    ("gemini_cli", "metrics"): tuple(FIELDS),
+    ("official_genai", "metrics"): _USAGE,  # these have no classes but input and output
+    ("pydantic_ai", "metrics"): _USAGE,
+}
+"""Where one signal of a capture tells of every call without the others, and what it tells."""
+
 Sums = dict[str, int | None]
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")

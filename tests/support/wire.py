@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -42,6 +43,26 @@ def recorded(folder: str) -> list[Sent]:
     paths = sorted((CAPTURES / folder).glob("*.pb"))
     signals = [(path, path.name.split(".")[1]) for path in paths]
     return [Sent(signal, _REQUESTS[signal].FromString(path.read_bytes())) for path, signal in signals]
+
+
+def as_of(everything: list[Sent], now_ns: int) -> list[Sent]:
+    """The same, with every time moved so that the last is `now_ns`: metrics of yesterday are too late for anybody."""
+    moved = [Sent(signal, type(request).FromString(request.SerializeToString())) for signal, request in everything]
+    times = [each for sent in moved for each in _times(sent.request)]
+    later = now_ns - max(getattr(holder, name) for holder, name in times)
+    for holder, name in times:
+        setattr(holder, name, getattr(holder, name) + later)
+    return moved
+
+
+def _times(message: Message) -> Iterator[tuple[Message, str]]:
+    """Every field of a message, and of all in it, that is a time and is set."""
+    for field, value in message.ListFields():
+        if field.name.endswith("time_unix_nano"):
+            yield message, field.name
+        elif field.message_type is not None:
+            for part in value if field.is_repeated else [value]:
+                yield from _times(part)
 
 
 def singly(everything: list[Sent]) -> list[Sent]:
