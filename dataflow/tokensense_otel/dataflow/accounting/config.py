@@ -8,8 +8,8 @@ from tokensense_otel.core.config import Config
 class AccountingConfig(Config):
     """Every limit is for one shard. Times are in log time, so catching up after an outage shortens none of them.
 
-    About 600 bytes are kept of an open span, with the identity of its call, once its trace is quiet (1,500 before), and 8
-    of a closed one; in a snapshot it is a third of that.
+    About 600 bytes are kept of an open span, with the identity of its call, once its trace is quiet (1,500 before), and
+    8 of a closed one; in a snapshot it is a third of that.
     """
 
     trace_idle_s: float = Field(default=120.0, gt=0, le=86_400)

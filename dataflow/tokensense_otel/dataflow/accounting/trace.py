@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from tokensense_otel.core.call import DEFAULT_PROJECT, Call, Dimensions
-from tokensense_otel.dataflow.accounting.components import adrift, ancestors
+from tokensense_otel.core.call import DEFAULT_PROJECT, Call
+from tokensense_otel.dataflow.accounting.components import adrift
 from tokensense_otel.dataflow.accounting.lending import lent_usage
 from tokensense_otel.dataflow.accounting.merge import complete, over, with_model
 from tokensense_otel.dataflow.accounting.plain import settle_plainly
@@ -25,6 +25,7 @@ from tokensense_otel.dataflow.accounting.sameness import (
     size,
     witness,
 )
+from tokensense_otel.dataflow.accounting.tree import Tree
 from tokensense_otel.dataflow.accounting.verdicts import PLAIN, Reason, Verdicts
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
@@ -50,25 +51,20 @@ class _Trial:
         self._spans = spans
         self._verdicts = verdicts
         self._calls: dict[bytes, Call] = {}
-        self._above: dict[bytes, bytes] = {}
-        """Span id → the nearest call that it lies within, empty for none; a memo."""
-        self._over_calls: set[bytes] = set()
-        """Spans with a call somewhere beneath them."""
+        self._tree = Tree(spans, self._calls)
         self._told: dict[bytes, list[Call]] = {}
         """Call that counts → further reports of it, nearest first."""
         self._heir: dict[bytes, bytes] = {}
         """Call that does not count → the one that counts instead, if any."""
-        self._dimensions: dict[bytes, Dimensions] = {}
 
     def verdict(self, had_calls: bool) -> dict[bytes, Call]:
         kinds: dict[Kind, list[SpanFacts]] = {kind: [] for kind in _KINDS}
         for facts in self._spans.values():
             kinds[facts.kind].append(facts)
-        self._calls = {facts.span_id: facts.call for facts in kinds[Kind.CALL] if facts.call is not None}
+        self._calls.update({facts.span_id: facts.call for facts in kinds[Kind.CALL] if facts.call is not None})
         if kinds[Kind.EVENT]:
             self._admit_events(kinds[Kind.EVENT])
-        for span_id in self._calls:
-            self._mark_above(span_id)
+        self._tree.add(self._calls)
         if kinds[Kind.CANDIDATE]:
             self._admit_candidates(kinds[Kind.CANDIDATE])
         counted = self._innermost()
@@ -109,40 +105,6 @@ class _Trial:
                 self._verdicts.say(span_id, Reason.CALL)
             self._verdicts.told[span_id] = tuple(call.span_id for call in self._told.get(span_id, ()))
 
-    # The tree
-
-    def _ancestors(self, span_id: bytes) -> Iterable[SpanFacts]:
-        return ancestors(self._spans, span_id)
-
-    def _mark_above(self, span_id: bytes) -> None:
-        for facts in self._ancestors(span_id):
-            if facts.span_id in self._over_calls:
-                return
-            self._over_calls.add(facts.span_id)
-
-    def _call_above(self, span_id: bytes) -> bytes:
-        """The nearest call around a span; empty if there is none."""
-        path: list[bytes] = []
-        found = b""
-        current = span_id
-        for facts in self._ancestors(span_id):
-            known = self._above.get(current)
-            if known is not None:
-                found = known
-                break
-            path.append(current)
-            current = facts.span_id
-            if current in self._calls:
-                found = current
-                break
-        else:
-            if self._spans[current].parent_id in self._spans:
-                # The parents form a loop, so the spans passed on the way may lie within this very span.
-                path = path[:1]
-        for passed in path:
-            self._above[passed] = found
-        return found
-
     # Which calls count
 
     def _admit_candidates(self, candidates: list[SpanFacts]) -> None:
@@ -151,29 +113,29 @@ class _Trial:
         named = {
             facts.span_id: call
             for facts in candidates
-            if (call := with_model(facts, self._ancestors(facts.span_id))) is not None
+            if (call := with_model(facts, self._tree.ancestors(facts.span_id))) is not None
         }
-        lone = [span_id for span_id in named if span_id not in self._over_calls and not self._call_above(span_id)]
-        around = {above.span_id for span_id in lone for above in self._ancestors(span_id)}
+        lone = [
+            span_id for span_id in named if span_id not in self._tree.over_calls and not self._tree.call_above(span_id)
+        ]
+        around = {above.span_id for span_id in lone for above in self._tree.ancestors(span_id)}
         for span_id in lone:
             if span_id not in around:
                 admitted[span_id] = named[span_id]
                 self._say(span_id, Reason.LONE_USAGE)
         if self._verdicts is not None:
             self._say_candidates([facts for facts in candidates if facts.span_id not in admitted], named)
-        self._calls |= admitted
-        self._above.clear()
-        for span_id in admitted:
-            self._mark_above(span_id)
+        self._calls.update(admitted)
+        self._tree.add(admitted)
 
     def _say_candidates(self, refused: list[SpanFacts], named: Mapping[bytes, Call]) -> None:
         for facts in refused:
-            above = self._call_above(facts.span_id)
+            above = self._tree.call_above(facts.span_id)
             if facts.span_id not in named:
                 self._say(facts.span_id, Reason.USAGE_WITHOUT_MODEL)
             elif above:
                 self._say(facts.span_id, Reason.USAGE_WITHIN_CALL, above)
-            elif facts.span_id in self._over_calls:
+            elif facts.span_id in self._tree.over_calls:
                 self._say(facts.span_id, Reason.USAGE_OVER_CALLS)
             else:
                 self._say(facts.span_id, Reason.USAGE_OVER_USAGE)
@@ -191,15 +153,15 @@ class _Trial:
         """Of calls within calls the inner ones count, and the outer ones tell more about them."""
         inner: dict[bytes, list[bytes]] = {}
         for span_id, call in self._calls.items():
-            above = self._call_above(span_id)
+            above = self._tree.call_above(span_id)
             seen = {span_id}
             while above and above not in seen and not same_family(self._calls[above], call):
                 seen.add(above)
-                above = self._call_above(above)
+                above = self._tree.call_above(above)
             if above and above not in seen:
                 inner.setdefault(above, []).append(span_id)
         counted = set(self._calls)
-        for span_id in sorted(inner, key=self._depth, reverse=True):
+        for span_id in sorted(inner, key=self._tree.depth, reverse=True):
             leaves = sorted({leaf for one in inner[span_id] for leaf in self._leaves(one, inner, counted)} - {span_id})
             if not leaves:
                 continue
@@ -217,14 +179,6 @@ class _Trial:
                 self._heir[span_id] = heirs[0]
                 self._told.setdefault(heirs[0], []).append(call)
         return counted
-
-    def _depth(self, span_id: bytes) -> tuple[int, bytes]:
-        depth = 0
-        above = self._call_above(span_id)
-        while above and depth < len(self._calls):
-            depth += 1
-            above = self._call_above(above)
-        return depth, span_id
 
     def _leaves(self, span_id: bytes, inner: Mapping[bytes, list[bytes]], counted: set[bytes]) -> list[bytes]:
         """The calls that count, of a call and those within it."""
@@ -248,13 +202,13 @@ class _Trial:
             for facts in wrappers
             if facts.call is not None
             and facts.call.tokens.known
-            and facts.span_id not in self._over_calls
-            and not self._call_above(facts.span_id)
+            and facts.span_id not in self._tree.over_calls
+            and not self._tree.call_above(facts.span_id)
         }
         if lone:
             loose = [call for span_id, call in self._calls.items() if adrift(self._spans, span_id)]
             lone = {span_id: call for span_id, call in lone.items() if not any(during(one, call) for one in loose)}
-        around = {above.span_id for span_id in lone for above in self._ancestors(span_id)}
+        around = {above.span_id for span_id in lone for above in self._tree.ancestors(span_id)}
         chosen = {span_id: call for span_id, call in lone.items() if span_id not in around}
         for span_id, call in chosen.items():
             note = "no call was reported beneath this span; its own usage stands in"
@@ -263,7 +217,7 @@ class _Trial:
         if self._verdicts is not None:
             for facts in wrappers:
                 if facts.call is not None and facts.span_id not in chosen:
-                    above = self._call_above(facts.span_id)
+                    above = self._tree.call_above(facts.span_id)
                     if above:
                         self._say(facts.span_id, Reason.WRAPPER_WITHIN_CALL, above)
                     elif facts.span_id in lone:
@@ -341,7 +295,7 @@ class _Trial:
             return
         is_event = facts.kind is Kind.EVENT
         tells = not is_event or tells_of_call(facts, self._spans)
-        above = self._call_above(facts.span_id) if tells else b""
+        above = self._tree.call_above(facts.span_id) if tells else b""
         seen: set[bytes] = set()
         while above in self._heir and above not in seen:
             seen.add(above)
@@ -362,38 +316,14 @@ class _Trial:
         """The call with everything that other reports, ancestors and resources say of it."""
         facts = self._spans[span_id]
         call = self._calls[span_id]
-        where = over(self._inherited(span_id), facts.resource)
-        project = self._project(facts)
+        where = over(self._tree.inherited(span_id), facts.resource)
+        project = self._tree.project(facts)
         for other in self._told.get(span_id, ()):
             call = complete(call, other, tokens=True)
             told = self._spans[other.span_id]
-            where = over(where, over(self._inherited(other.span_id), told.resource))
-            project = project or self._project(told)
+            where = over(where, over(self._tree.inherited(other.span_id), told.resource))
+            project = project or self._tree.project(told)
         return msgspec.structs.replace(call, dimensions=where, project=project or DEFAULT_PROJECT)
-
-    def _inherited(self, span_id: bytes) -> Dimensions:
-        """What the span and its ancestors name, the nearest first."""
-        path = [self._spans[span_id]]
-        known: Dimensions | None = self._dimensions.get(span_id)
-        if known is not None:
-            return known
-        for facts in self._ancestors(span_id):
-            known = self._dimensions.get(facts.span_id)
-            if known is not None:
-                break
-            path.append(facts)
-        found = known or Dimensions()
-        for facts in reversed(path):
-            found = self._dimensions[facts.span_id] = over(facts.own, found)
-        return found
-
-    def _project(self, facts: SpanFacts) -> str:
-        if facts.project:
-            return facts.project
-        for above in self._ancestors(facts.span_id):
-            if above.project:
-                return above.project
-        return facts.resource_project
 
 
 _KINDS = tuple(Kind)
