@@ -19,6 +19,7 @@ from tokensense_otel.receiver.config import OidcConfig, ReceiverConfig
 from tokensense_otel.receiver.log.entry import Entry, Signal
 from tokensense_otel.receiver.log.log import LogWriter
 from tokensense_otel.receiver.otlp.compression import decompress
+from tokensense_otel.receiver.otlp.hollow import refuse_hollow_json, refuse_hollow_protobuf
 from tokensense_otel.receiver.otlp.json import decode_json
 from tokensense_otel.receiver.otlp.protobuf import decode_protobuf
 from tokensense_otel.receiver.otlp.signals import Request
@@ -189,9 +190,12 @@ def count_acceptance(signal: Signal, transport: Transport, since_s: float) -> No
 
 
 def _checked(signal: Signal, body: bytes, format_: Format) -> tuple[Request, Checked]:
+    # Asked of senders only: what is on the log was accepted, and is read whatever it is.
     if format_ == "json":
+        refuse_hollow_json(body)
         request = decode_json(signal, body)
         return request, validate(request)
+    refuse_hollow_protobuf(signal, body)
     try:
         request = decode_protobuf(signal, body)
     except Permanent:

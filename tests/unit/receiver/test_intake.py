@@ -68,6 +68,16 @@ def test_indexed_strings_of_profiles_are_no_fault() -> None:
     assert (span.attributes[-1].key, span.attributes[-1].value.string_value) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("format_", "body"),
+    [("protobuf", b"\x0a\x00" * (1 << 20)), ("json", b'{"resourceSpans": [' + b"{}," * (1 << 20) + b"{}]}")],
+)
+def test_empty_items_by_the_million_are_refused(format_: Format, body: bytes) -> None:
+    """OTLP checklist 10, 39: a request that is small and would be large once decoded is too large."""
+    with pytest.raises(TooLarge, match="smaller batches"):
+        accept(MemoryLog(), Delivery(Signal.TRACES, "http", body, format_))
+
+
 def test_a_closed_intake_keeps_nothing() -> None:
     """OTLP checklist 100: before open and after close a request stays with its sender."""
     log = MemoryLog()
