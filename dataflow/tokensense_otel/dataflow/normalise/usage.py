@@ -129,9 +129,14 @@ def _with_unnamed(
     count: int, output: int, total: int | None, contract: Contract, provider: str, notes: list[str]
 ) -> int:
     """Input including cached tokens that only the total tells of: Bedrock's counts them, and its input does not."""
-    if provider not in ANTHROPIC_AND_BEDROCK or contract.input_excludes_cache is False or total is None:
+    if (
+        provider not in ANTHROPIC_AND_BEDROCK
+        or contract.input_excludes_cache is False
+        or "cache_read" in contract.reports
+    ):
         return count
-    if total <= count + output:
+    if total is None or total <= count + output:
+        notes.append("cached tokens are not reported; the input may leave them out")
         return count
     notes.append("input completed from the total: cached tokens are in that only")
     return total - output

@@ -19,8 +19,10 @@ def agent(number: int, parent: int = 0, tokens: Tokens = USAGE) -> SpanFacts:
 
 
 def silent(number: int, parent: int, start_s: int = 0, **changes: Any) -> SpanFacts:
-    told: dict[str, Any] = {"tokens": SILENT, "start_ns": NOON + start_s * SECOND}
-    return facts_of_span(number, parent=parent, **(told | {"end_ns": NOON + (start_s + 1) * SECOND} | changes))
+    start_ns = NOON + start_s * SECOND
+    told: dict[str, Any] = {"tokens": SILENT, "start_ns": start_ns, "end_ns": start_ns + SECOND}
+    told.update(changes)
+    return facts_of_span(number, parent=parent, **told)
 
 
 def settled(*spans: SpanFacts) -> dict[int, Tokens]:

@@ -54,6 +54,29 @@ def test_more_cached_than_sent_is_impossible() -> None:
     assert tokens({"input": 800, "output": 1, "cache_read": 800}, Contract(False))[0].input == 800
 
 
+@pytest.mark.parametrize(
+    ("total", "contract", "provider", "sent", "note"),
+    [
+        (2570, Contract(), "aws.bedrock", 2500, "input completed from the total"),
+        (270, Contract(), "aws.bedrock", 200, "may leave them out"),
+        (None, Contract(input_excludes_cache=True), "anthropic", 200, "may leave them out"),
+        (2570, Contract(input_excludes_cache=False), "anthropic", 200, ""),
+        (2570, Contract(reports=ALL), "anthropic", 200, ""),
+        (2570, Contract(), "openai", 200, ""),
+    ],
+    ids=["a total with them", "a total without", "no total", "within input", "reported if any", "other provider"],
+)
+def test_cached_tokens_that_nobody_names_may_be_in_the_total(
+    total: int | None, contract: Contract, provider: str, sent: int, note: str
+) -> None:
+    """Bedrock's total counts the 2,300 cached tokens that its input of 200 leaves out; without one a note says so."""
+    counts = {"input": 200, "output": 70} | ({} if total is None else {"total": total})
+    found, notes = tokens(counts, contract, provider=provider)
+    assert (found.input, found.output) == (sent, 70)
+    assert note in notes
+    assert bool(note) == bool(notes)
+
+
 def test_reasoning_apart_is_added_to_output() -> None:
     """By contract, by a total that needs it, or because more was reasoned than answered."""
     counts = {"input": 600, "output": 40, "reasoning": 30}
