@@ -5,6 +5,7 @@ away, where a framework's callback and the SDK beneath it share no context. Post
 they are; when another report of the call comes, what was posted is reversed and the joined call is posted instead.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -73,6 +74,8 @@ class _Joiner(ABC):
         """Entries that came or changed since the last snapshot, and are to be packed."""
         self._lone: OrderedDict[str, _Entry] = OrderedDict()
         self._joined: OrderedDict[str, _Entry] = OrderedDict()
+        self._apart: dict[bytes, str] = {}
+        """Digest of a report that was set apart → the key of its entry."""
 
     @staticmethod
     @abstractmethod
@@ -93,14 +96,14 @@ class _Joiner(ABC):
         for key, some in by_key.items():
             self._post(key, some, now_ns, changes)
         while len(self) > self._config.max_identities:
-            (self._lone or self._joined).popitem(last=False)
+            self._forget_oldest(self._lone or self._joined)
         return changes
 
     def advance(self, now_ns: int) -> Changes:
         """Forget what is older than its window. What it came to is already on the books."""
         for entries, window_ns in ((self._lone, self._window_ns), (self._joined, self._linger_ns)):
             while entries and now_ns - next(iter(entries.values())).last_ns >= window_ns:
-                entries.popitem(last=False)
+                self._forget_oldest(entries)
         return Changes()
 
     def next_wake(self) -> int | None:
@@ -152,6 +155,11 @@ class _Joiner(ABC):
         shard._packer = Packer(state.packer)
         shard._lone = OrderedDict((entry.key, entry) for entry in state.lone)
         shard._joined = OrderedDict((entry.key, entry) for entry in state.joined)
+        for entry in state.joined:
+            if _APART in entry.key:
+                shard._unpack(entry)
+                shard._plain[entry.key] = entry
+                shard._apart |= {_digest(report): entry.key for report in entry.reports}
         return shard
 
     def __len__(self) -> int:
@@ -176,6 +184,8 @@ class _Joiner(ABC):
                 reports.append(report)
             elif report in reports:
                 reports.remove(report)
+            elif self._took_back(report, posting, changes):
+                continue
             else:
                 # What was forgotten stands on the books as it came, so its reversal passes as it comes.
                 changes.postings.append(posting)
@@ -218,7 +228,55 @@ class _Joiner(ABC):
         spans, records = extra
         changes.account(tenant, Accounting(calls=spans + records, duplicates=-spans, records=records))
         if len(entry.reports) > (_MAX_HEARD if is_heard(entry.key) else _MAX_REPORTS):
-            _let_go(entry, groups)
+            self._set_apart(entry, groups)
+
+    def _set_apart(self, entry: _Entry, groups: list[list[Call]]) -> None:
+        """Compare no more with the older half: an id that so many share is no identity, but what a stub server answers.
+
+        A report that stands alone is forgotten, since its reversal passes as it comes. Joined ones get an entry of
+        their own: where one of them is taken back, the others count.
+        """
+        half = len(groups) // 2
+        for group in groups[:half]:
+            if len(group) > 1:
+                reports = tuple(_encoder.encode(call) for call in group)
+                digests = [_digest(report) for report in reports]
+                key = f"{entry.key}{_APART}{digests[0].hex()}"
+                posted = (_encoder.encode(join(group, self._price)),)
+                self._joined[key] = self._plain[key] = _Entry(key, entry.last_ns, reports, posted)
+                self._apart |= dict.fromkeys(digests, key)
+        entry.posted = entry.posted[half:]
+        entry.reports = tuple(_encoder.encode(call) for group in groups[half:] for call in group)
+        if len(entry.posted) == len(entry.reports):
+            entry.posted = ()
+
+    def _took_back(self, report: bytes, posting: Posting, changes: Changes) -> bool:
+        """Whether the reversed report had been set apart; those that it was joined with are then settled anew."""
+        key = self._apart.get(_digest(report), "") if self._apart else ""
+        entry = self._joined.get(key)
+        if entry is None:
+            return False
+        self._unpack(entry)
+        self._forget(self._joined.pop(key))
+        before = entry.posted
+        entry.reports = tuple(each for each in entry.reports if each != report)
+        balance = [0, 0]
+        balance[posting.call.source is Source.RECORD] = -1
+        self._settle(entry, before, balance, posting.call.tenant, changes)
+        if entry.posted:
+            self._joined[key] = self._plain[key] = entry
+            self._apart |= {_digest(each): key for each in entry.reports}
+        return True
+
+    def _forget_oldest(self, entries: OrderedDict[str, _Entry]) -> None:
+        self._forget(entries.popitem(last=False)[1])
+
+    def _forget(self, entry: _Entry) -> None:
+        self._plain.pop(entry.key, None)
+        if _APART in entry.key:
+            self._unpack(entry)
+            for report in entry.reports:
+                self._apart.pop(_digest(report), None)
 
 
 _MAX_REPORTS = 8
@@ -226,13 +284,12 @@ _MAX_HEARD = 24
 """More where many calls share a key because of what their reports lack."""
 
 
-def _let_go(entry: _Entry, groups: list[list[Call]]) -> None:
-    """Forget the older half: an id that so many calls share is no identity, but what a stub server answers."""
-    keep = groups[len(groups) // 2 :]
-    entry.posted = entry.posted[len(groups) // 2 :]
-    entry.reports = tuple(_encoder.encode(call) for group in keep for call in group)
-    if len(entry.posted) == len(entry.reports):
-        entry.posted = ()
+_APART = "\x1e"
+"""In the key of what was set apart, after the key that it shared."""
+
+
+def _digest(report: bytes) -> bytes:
+    return hashlib.blake2b(report, digest_size=8).digest()
 
 
 def join(calls: list[Call], price: Price | None = None) -> Call:
