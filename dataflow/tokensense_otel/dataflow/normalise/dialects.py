@@ -133,6 +133,14 @@ DIALECTS: Final = (
         cumulative=True,
         details="provider_output",
     ),
+    # It passes on what the provider says.
+    Dialect(
+        "openinference-agno",
+        ("openinference.instrumentation.agno",),
+        exclusive=ANTHROPIC,
+        varies=BEDROCK,
+        details="provider_output",
+    ),
     Dialect("openinference-claude-agent-sdk", ("openinference.instrumentation.claude_agent_sdk",), inclusive=False),
     Dialect("openinference-js", ("@arizeai/openinference-*",), varies=BEDROCK, details="provider_output"),
     Dialect(
@@ -249,11 +257,13 @@ DIALECTS: Final = (
     # Its total leaves the cached tokens out as its input does, so it proves nothing.
     Dialect("openllmetry-js-anthropic", ("@traceloop/instrumentation-anthropic",), exclusive=ANY),
     Dialect("openllmetry-js", ("@traceloop/*",), exclusive=BEDROCK, inclusive=False),
+    # It tells of an agent's runs only, each with its own usage.
+    Dialect("openllmetry-agno", ("opentelemetry.instrumentation.agno",), exclusive=ANTHROPIC_AND_BEDROCK),
     # What frameworks and Bedrock let through is less: nothing may be concluded from what these leave out.
     Dialect(
         "openllmetry-partial",
         tuple(f"opentelemetry.instrumentation.{name}" for name in (
-            "bedrock", "langchain", "llamaindex", "haystack", "crewai", "agno", "transformers", "sagemaker", "litellm",
+            "bedrock", "langchain", "llamaindex", "haystack", "crewai", "transformers", "sagemaker", "litellm",
         )),
         exclusive=BEDROCK,
         cumulative=True,

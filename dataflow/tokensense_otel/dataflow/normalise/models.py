@@ -48,6 +48,7 @@ _NO_PROVIDERS: Final = frozenset(
         "",
         "_other",
         "agent_framework",
+        "agno",
         "az.ai.agents",
         "crewai",
         "gcp.vertex.agent",

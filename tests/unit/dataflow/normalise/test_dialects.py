@@ -228,6 +228,19 @@ VECTORS: list[tuple[str, str, dict[str, Any], Tokens]] = [
         Tokens(250, 70, 50),
     ),
     (
+        "openinference agno: what anthropic says, without the cache",
+        "openinference.instrumentation.agno",
+        {
+            "openinference.span.kind": "LLM",
+            "llm.provider": "anthropic",
+            "llm.model_name": "claude-sonnet-4-5",
+            "llm.token_count.prompt": 2000,
+            "llm.token_count.completion": 60,
+            "llm.token_count.prompt_details.cache_read": 100,
+        },
+        Tokens(2100, 60, 100),
+    ),
+    (
         "openllmetry js: for anthropic the total leaves the cache out too",
         "@traceloop/instrumentation-anthropic",
         {
