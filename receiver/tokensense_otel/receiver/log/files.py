@@ -177,6 +177,11 @@ class SegmentFile:
         found = self._search(marker, start + 1)
         if found is None:
             return [], start, 0
+        # The writer may have written both since we looked first. What comes before a whole record is finished: if it
+        # is not whole now, it never will be.
+        payloads, end = self._whole(marker, start, max(max_bytes, RECORD_HEADER_BYTES))
+        if payloads:
+            return payloads, end, 0
         payloads, end = self._whole(marker, found, max(max_bytes, RECORD_HEADER_BYTES))
         return payloads, end, found - start
 

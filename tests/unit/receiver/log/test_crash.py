@@ -117,6 +117,20 @@ def test_damage_anywhere_costs_only_the_record_it_hits(written: Path, data: st.D
     shutil.rmtree(folder.parent)
 
 
+@pytest.mark.parametrize("at", [16, 23])
+def test_damage_to_the_first_records_marker_costs_only_the_first(written: Path, tmp_path: Path, at: int) -> None:
+    """Where the header and the first record disagree on the marker, what the other records bear is right."""
+    shutil.copytree(written, tmp_path / "log")
+    path = only_segment(tmp_path / "log")
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0xFF
+    path.write_bytes(content)
+
+    write(tmp_path / "log", range(10, 11))
+
+    assert read(tmp_path / "log")[0] == [1, 2, 3, 4, 10]
+
+
 @settings(max_examples=30, deadline=None)
 @given(lost=st.integers(0, 4))
 def test_a_position_beyond_a_lost_tail_never_skips_later_entries(written: Path, lost: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.support.small_log import SMALL, an_entry, numbers, with_writer
 from tokensense_otel.receiver.log import partition
 from tokensense_otel.receiver.log.embedded import EmbeddedLog
+from tokensense_otel.receiver.log.files import SegmentFile, list_segments
 from tokensense_otel.receiver.log.log import START
 from tokensense_otel.receiver.log.writer import EmbeddedWriter
 
@@ -57,6 +58,33 @@ def test_appends_that_wait_together_share_one_sync(tmp_path: Path, monkeypatch: 
     with_writer(log, story)
     assert len(syncs) == 2
     assert sorted(numbers(log)) == list(range(65))
+
+
+def test_what_was_written_while_one_looked_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that sees nothing, is held up, and then sees the second of two new records, reads the first as well."""
+    part = partition.PartitionWriter(tmp_path, 1 << 16, lambda: 0)
+    part.append([b"zero"])
+    (segment,) = list_segments(tmp_path)
+    file = SegmentFile(segment.path)
+    _, end, _ = file.read(0, 1 << 16)
+    real, looks = os.pread, 0
+
+    def pread(handle: int, size: int, at: int) -> bytes:
+        nonlocal looks
+        looks += 1
+        if looks > 1:
+            return real(handle, size, at)
+        seen = real(handle, size, at)  # the end of the file, so far
+        part.append([b"first"])
+        part.append([b"second"])
+        return seen
+
+    monkeypatch.setattr(os, "pread", pread)
+    payloads, _, skipped = file.read(end, 1 << 16)
+    file.close()
+    part.close()
+
+    assert ([bytes(payload) for payload in payloads], skipped) == ([b"first", b"second"], 0)
 
 
 def test_a_reader_follows_a_writer_that_writes(tmp_path: Path) -> None:

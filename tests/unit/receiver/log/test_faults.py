@@ -114,14 +114,18 @@ def test_one_bad_partition_is_said_once(tmp_path: Path, capsys: pytest.CaptureFi
     assert (said.count("log_disk_failing"), said.count("log_disk_recovered")) == (1, 1)
 
 
-def test_a_failure_nobody_foresaw_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes wrong after a write, its bytes are cut off: what is appended next is read, and only that."""
+def test_a_failure_nobody_foresaw_hides_nothing_that_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong after a write that a reader has seen by then, what is appended next is read from there."""
     log = EmbeddedLog(SMALL, tmp_path / "log")
     real = os.fdatasync
     failing = threading.Event()
+    seen: list[str] = []
 
     def sync(handle: int) -> None:
         if failing.is_set():
+            reader = log.reader().open("p000")
+            seen.append(reader.read(START, 1 << 20)[1])
+            reader.close()
             raise MemoryError
         real(handle)
 
@@ -136,6 +140,9 @@ def test_a_failure_nobody_foresaw_leaves_nothing_half_written(tmp_path: Path, mo
         await writer.append(an_entry(3))
 
     with_writer(log, story)
+    reader = log.reader().open("p000")
+    assert [entry.received_ns for entry in reader.read(seen[0], 1 << 20)[0]] == [3]
+    reader.close()
     assert numbers(log) == [1, 3]
 
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.calls import NOON, SECOND
 from tests.support.small_log import SMALL, an_entry, numbers, with_writer
 from tokensense_otel.core.errors import ConfigError, Retryable
+from tokensense_otel.receiver.log import partition
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.receiver.log.embedded import EmbeddedLog
+from tokensense_otel.receiver.log.entry import encode_entry
 from tokensense_otel.receiver.log.files import list_segments
 from tokensense_otel.receiver.log.log import START
+from tokensense_otel.receiver.log.reader import EmbeddedPartition
 from tokensense_otel.receiver.log.writer import EmbeddedWriter
 
 
@@ -182,6 +186,32 @@ def test_files_deleted_beneath_the_writer_are_noticed(tmp_path: Path) -> None:
 
     with_writer(log, story)
     assert numbers(log) == [3]
+
+
+def test_what_was_in_a_deleted_file_is_missed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file being written goes, with an entry that nobody had read: one ERROR, however often one looks again."""
+    now = [NOON]
+    part = partition.PartitionWriter(tmp_path, 4096, lambda: now[0])
+    part.append([encode_entry(an_entry(1))])
+    reader = EmbeddedPartition("p000", tmp_path)
+    _, position = reader.read(START, 1)
+    part.append([encode_entry(an_entry(2))])
+    (segment,) = list_segments(tmp_path)
+    end = segment.base + segment.path.stat().st_size
+    segment.path.unlink()
+    with pytest.raises(FileNotFoundError):
+        part.append([encode_entry(an_entry(3))])
+    now[0] += SECOND
+    part.begin_anew(SECOND)  # an empty file follows
+
+    for _ in range(3):
+        assert reader.read(position, 1)[0] == []
+    reader.close()
+    part.close()
+
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if "log_missing_bytes" in line]
+    assert ("[error" in said, f"position={position} " in said) == (True, True)
+    assert list_segments(tmp_path)[0].after == end
 
 
 @pytest.mark.parametrize(
