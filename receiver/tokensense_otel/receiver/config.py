@@ -82,7 +82,7 @@ class HttpConfig(Config):
     """How long an idle connection is kept. Longer than SDKs wait between exports, or they meet a closing one."""
 
     header_timeout_s: float = Field(default=10.0, gt=0)
-    """How long the header of a request may take to arrive."""
+    """How long the header of a request may take to arrive, and before it the agreement on TLS."""
 
     read_timeout_s: float = Field(default=30.0, gt=0)
     """How long a body may take to arrive."""

@@ -11,7 +11,7 @@ import uvicorn
 from tokensense_otel.receiver.config import HttpConfig
 from tokensense_otel.receiver.cors import with_cors
 from tokensense_otel.receiver.http import OtlpApplication
-from tokensense_otel.receiver.http_guard import guarded
+from tokensense_otel.receiver.http_guard import GuardedProtocol, guarded
 from tokensense_otel.receiver.intake import Intake
 from tokensense_otel.receiver.listening import BACKLOG, listen, shown_endpoint
 from tokensense_otel.receiver.tls import Certificates, http_context
@@ -34,7 +34,7 @@ class HttpServer:
         settings = self._settings()
         listener = listen("receiver.http.endpoint", self._config.endpoint)
         host, port = listener.getsockname()[:2]
-        self._server = _Server(settings)
+        self._server = _Server(settings, guarded(self._config), self._config.header_timeout_s)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         listening = asyncio.create_task(self._server.listening.wait())
         await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -56,7 +56,7 @@ class HttpServer:
             context = http_context(Certificates("receiver.http.tls", tls, tls.min_version))
         return uvicorn.Config(
             self._application,
-            http=guarded(self._config),
+            http="httptools",
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -73,13 +73,30 @@ class HttpServer:
 class _Server(uvicorn.Server):
     """uvicorn that says when it listens and leaves the process's signals alone."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, protocol: type[GuardedProtocol], handshake_timeout_s: float) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self.servers: list[asyncio.base_events.Server] = []
+        self._protocol = protocol
+        self._handshake_timeout_s = handshake_timeout_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """As uvicorn does it for sockets, and with a deadline for TLS, before which a connection has no protocol."""
+        config = self.config
+        for listener in sockets or ():
+            server = await asyncio.get_running_loop().create_server(
+                self._connection,
+                sock=listener,
+                ssl=config.ssl,
+                backlog=config.backlog,
+                ssl_handshake_timeout=self._handshake_timeout_s if config.ssl is not None else None,
+            )
+            self.servers.append(server)
+        self.started = True
         self.listening.set()
+
+    def _connection(self) -> GuardedProtocol:
+        return self._protocol(config=self.config, server_state=self.server_state, app_state={})
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

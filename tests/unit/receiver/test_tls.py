@@ -1,6 +1,7 @@
 """TLS and mTLS on both servers, with certificates that are renewed while they run."""
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
@@ -258,6 +259,25 @@ def test_the_oldest_version_can_be_raised_over_http(tmp_path: Path) -> None:
     section = {"cert_file": str(files.cert), "key_file": str(files.key)}
     served(MemoryLog(), connects, http={"endpoint": FREE, "tls": section})
     served(MemoryLog(), refused, http={"endpoint": FREE, "tls": {**section, "min_version": "1.3"}})
+
+
+@pytest.mark.parametrize("start", [b"", b"\x16\x03\x01"])
+def test_a_handshake_that_never_ends_is_hung_up_on(start: bytes, tmp_path: Path) -> None:
+    """Slow-loris: who connects and does not agree on TLS within header_timeout_s is let go."""
+    files = issue(trustme.CA(), tmp_path)
+
+    async def story(receiver: Receiver) -> None:
+        host, port = receiver.endpoints.http.split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(start)
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+        await over_http(receiver.endpoints, files.ca, None)
+
+    section = {"cert_file": str(files.cert), "key_file": str(files.key)}
+    served(MemoryLog(), story, http={"endpoint": FREE, "tls": section, "header_timeout_s": 0.3})
 
 
 def test_a_certificate_needs_its_key() -> None:
