@@ -47,6 +47,8 @@ class Dialect:
     reports_if: str = ""
     lost_on_stream: frozenset[str] = NONE
     """Classes that it may lose of a stream; where it then says zero, the call gets a note."""
+    estimates: bool = False
+    """It counts tokens itself where a stream told none; then it writes no details, and the call gets a note."""
     exclusive: frozenset[str] = NONE
     exclusive_unless: str = ""
     """An attribute whose presence says that input includes cached tokens after all."""
@@ -165,6 +167,7 @@ DIALECTS: Final = (
         ("openlit", "openlit.*"),
         reports=CACHE,
         lost_on_stream=CACHE,
+        estimates=True,
         exclusive=ANTHROPIC_AND_BEDROCK,
         apart=GOOGLE,
     ),

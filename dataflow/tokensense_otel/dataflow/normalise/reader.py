@@ -143,6 +143,8 @@ def _tokens(
     counted = counts_of(found, notes, problems)
     if streaming and dialect.lost_on_stream and 0 in map(counted.get, dialect.lost_on_stream):
         notes.append(f"a zero may be unknown: {dialect.name} loses details of streams")
+    if streaming and dialect.estimates and "input" in counted and "cache_read" not in counted:
+        notes.append(f"may be an estimate: {dialect.name} counts tokens itself where a stream tells none")
     own = resolve(counted, contract, provider, operation, notes)
     if own.known and any(name in counted and getattr(own, name) is None for name in _PARTS):
         problems.append(Correction.TOKENS_IMPOSSIBLE)

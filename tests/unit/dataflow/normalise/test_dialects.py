@@ -391,3 +391,29 @@ def test_the_payload_names_models_as_the_provider_did() -> None:
     )
     assert (call.request_model, call.response_model) == ("gpt-4o-mini", "gpt-4o-mini-2024-07-18")
     assert (call.response_id, call.streaming) == ("chatcmpl-1", True)
+
+
+@pytest.mark.parametrize(
+    ("details", "noted"),
+    [
+        ({"gen_ai.request.stream": True}, True),
+        ({"gen_ai.request.stream": True, "gen_ai.usage.cache_read.input_tokens": 1}, False),
+        ({"gen_ai.request.stream": False}, False),
+    ],
+    ids=["stream", "stream with details", "no stream"],
+)
+def test_counts_that_openlit_may_have_made_up_are_noted(details: dict[str, Any], noted: bool) -> None:
+    """OpenLIT counts the tokens of a stream that told none, and all that gives it away is that it has no details."""
+    usage = {"gen_ai.usage.input_tokens": 12, "gen_ai.usage.output_tokens": 10, "gen_ai.provider.name": "openai"}
+    call = call_of(CACHED | usage | details, scope="openlit.instrumentation.openai")
+    assert any("estimate" in note for note in call.notes) == noted
+    assert (call.tokens.input, call.tokens.output) == (12, 10)
+
+
+@pytest.mark.parametrize(("stream", "streaming"), [(False, False), ("False", False), (True, True), (None, True)])
+def test_what_is_said_not_to_stream_does_not(stream: Any, streaming: bool) -> None:
+    """OpenLIT tells a time to the first token of every call; only where nothing is said does that mean a stream."""
+    told = {} if stream is None else {"gen_ai.request.stream": stream}
+    call = call_of(CACHED | {"gen_ai.server.time_to_first_token": 0.25} | told, scope="openlit")
+    assert call.streaming == streaming
+    assert call.first_token_ns == SECOND // 4
