@@ -6,7 +6,7 @@ reversal takes out what its posting put in, and the store keeps them as exactly 
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tokensense_otel.core.call import Call
 
@@ -22,6 +22,9 @@ class What(StrEnum):
     """Those of them whose facts had to be inferred (`Call.notes`), by dialect."""
     NO_USAGE = "no_usage"
     """Those of them whose usage nobody reported (`Call.lacks_usage`), by dialect."""
+
+
+_DIALECT: Final = What.DIALECT
 
 
 class Tally(NamedTuple):
@@ -46,7 +49,7 @@ class Tallies(dict[Tally, int]):
     def post(self, sign: int, call: Call) -> None:
         """Count the calls of a posting that comes onto the books (+1) or leaves them (−1)."""
         service, calls = call.dimensions.service, sign * call.count
-        self.count(Tally(call.tenant, service, What.DIALECT, call.dialect), calls)
+        self.count(Tally(call.tenant, service, _DIALECT, call.dialect), calls)
         if call.notes:
             self.count(Tally(call.tenant, service, What.INFERRED, call.dialect), calls)
         if call.lacks_usage:

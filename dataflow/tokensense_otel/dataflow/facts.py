@@ -9,6 +9,8 @@ import msgspec
 
 from tokensense_otel.core.call import Call, Dimensions, Source
 
+_RECORD = Source.RECORD
+
 
 class Kind(IntEnum):
     """What a span is to the books."""
@@ -71,7 +73,7 @@ class SpanFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     @property
     def is_record(self) -> bool:
         """Whether it is a log record."""
-        return self.call is not None and self.call.source is Source.RECORD
+        return self.call is not None and self.call.source is _RECORD
 
 
 class MemorySample(msgspec.Struct, frozen=True, gc=False, array_like=True):

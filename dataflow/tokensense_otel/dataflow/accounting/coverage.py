@@ -9,6 +9,7 @@ from tokensense_otel.core.call import Call
 from tokensense_otel.dataflow.accounting.sameness import names_agree
 from tokensense_otel.dataflow.facts import Covered, Kind, SpanFacts
 
+_CALL: Final = Kind.CALL
 MINUTE_NS: Final = 60_000_000_000
 _SLACK_NS: Final = 5_000_000_000
 """By how much a span's end and the moment at which its call was metered may differ."""
@@ -28,7 +29,7 @@ class Witness:
         fresh: list[Covered] = []
         for each in facts:
             call = each.call
-            if call is None or not (call.request_model or call.response_model or each.kind is Kind.CALL):
+            if call is None or not (call.request_model or call.response_model or each.kind is _CALL):
                 continue
             service = each.resource.service
             key = (call.tenant, service, call.request_model, call.response_model, call.end_ns // MINUTE_NS)

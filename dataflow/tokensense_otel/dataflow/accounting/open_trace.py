@@ -197,7 +197,7 @@ class OpenTrace:
     @property
     def has_genai(self) -> bool:
         """Whether any of its spans is about GenAI."""
-        return self.kinds[Kind.OTHER] < len(self.spans)
+        return self.kinds[_OTHER] < len(self.spans)
 
     @property
     def count(self) -> int:

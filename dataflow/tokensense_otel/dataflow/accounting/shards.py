@@ -9,8 +9,12 @@ from tokensense_otel.dataflow.normalise.dialects import is_native, listens
 _LISTENERS = "listeners"
 
 
+_NAMES = tuple(f"{number:04d}" for number in range(256))
+"""As many as `DataflowConfig.shards` can be."""
+
+
 def _name(key: bytes, shards: int) -> str:
-    return f"{zlib.crc32(key) % shards:04d}"
+    return _NAMES[zlib.crc32(key) % shards]
 
 
 def trace_shard(trace_id: bytes, shards: int) -> str:

@@ -22,12 +22,13 @@ from tokensense_otel.dataflow.normalise.sanity import DAY_NS, payload_fault, san
 from tokensense_otel.dataflow.normalise.shapes import Shapes
 from tokensense_otel.dataflow.normalise.usage import Contract, counts_of, fill, resolve
 
+_WRAPPER: Final = Kind.WRAPPER
 _ERROR: Final = Status.STATUS_CODE_ERROR
 _UNTOLD: Final = "error"
 """The error type of a failure that names none."""
 _FIRST_TOKEN_EVENTS: Final = frozenset({"First Token Stream Event", "ai.stream.firstChunk"})
 _MAX_TEXT: Final = 256
-_PARTS: Final = ("cache_write_1h", "audio_input", "audio_output", "image_input", "reasoning")
+_PARTS: Final = frozenset({"cache_write_1h", "audio_input", "audio_output", "image_input", "reasoning"})
 """Classes that are part of another one."""
 
 
@@ -85,7 +86,7 @@ class CallReader:
                 problems.append(fault)
         error_type = _error(span, found, attributes, tokens)
         prompt_hash = prefix_hash = ""
-        if self._config.hash_prompts and kind is not Kind.WRAPPER and (shape.prompt or events):
+        if self._config.hash_prompts and kind is not _WRAPPER and (shape.prompt or events):
             prompt_hash, prefix_hash = prompt_hashes(
                 attributes,
                 events,
@@ -146,7 +147,7 @@ def _tokens(
     if streaming and dialect.estimates and "input" in counted and "cache_read" not in counted:
         notes.append(f"may be an estimate: {dialect.name} counts tokens itself where a stream tells none")
     own = resolve(counted, contract, provider, operation, notes)
-    if own.known and any(name in counted and getattr(own, name) is None for name in _PARTS):
+    if not _PARTS.isdisjoint(counted) and own.known and _refused(counted, own):
         problems.append(Correction.TOKENS_IMPOSSIBLE)
     if details is None or details.usage is None:
         return own
@@ -165,6 +166,11 @@ def _tokens(
             f"usage completed from the {dialect.name} payload" if own.known else "usage is in the payload only"
         )
     return fill(hidden, own)
+
+
+def _refused(counted: Mapping[str, int], tokens: Tokens) -> bool:
+    """Whether a part was reported that cannot be one."""
+    return any(getattr(tokens, name) is None for name in _PARTS.intersection(counted))
 
 
 def _contract(dialect: Dialect, attributes: Mapping[str, Any], provider: str, streaming: bool) -> Contract:
