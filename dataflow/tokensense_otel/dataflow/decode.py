@@ -93,9 +93,7 @@ class Decoder:
                 tallies=out.tallies,
             )
 
-    def _spans(
-        self, request: ExportTraceServiceRequest, entry: Entry, tallies: Tallies
-    ) -> tuple[list[SpanFacts], int]:
+    def _spans(self, request: ExportTraceServiceRequest, entry: Entry, tallies: Tallies) -> tuple[list[SpanFacts], int]:
         return self._normaliser.spans(
             request, tenant=entry.tenant, project=entry.project, received_ns=entry.received_ns, tallies=tallies
         )
