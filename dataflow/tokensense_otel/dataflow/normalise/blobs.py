@@ -77,6 +77,7 @@ _OUTPUT_PARTS: Final = (
     "outputTokenDetails",
 )
 _GEMINI: Final = ("prompt_token_count", "promptTokenCount")
+_GEMINI_TOOLS: Final = ("tool_use_prompt_token_count", "toolUsePromptTokenCount")
 
 
 def read_usage(blob: Any, *, exclusive: bool | None = None) -> tuple[Counts, Contract]:
@@ -98,6 +99,9 @@ def read_usage(blob: Any, *, exclusive: bool | None = None) -> tuple[Counts, Con
         if written := sum(filter(None, lifetimes)):
             counts["cache_write"] = written
             _take(counts, input_parts, _OF_CACHE_WRITES)
+    if "input" in counts and any(name in blob for name in _GEMINI):
+        # What tools brought in is sent to the model too, and is not in the prompt's count.
+        counts["input"] += sum(to_count(blob.get(name)) or 0 for name in _GEMINI_TOOLS)
     return counts, _contract(blob, input_parts, counts, exclusive)
 
 

@@ -200,6 +200,17 @@ SHAPES: list[tuple[dict[str, Any], Tokens]] = [
         Tokens(600, 120, 0, None, None, 80),
     ),
     (
+        # Gemini: 50 tokens of a tool's results beside the prompt's 600, in the total of 770
+        {
+            "prompt_token_count": 600,
+            "tool_use_prompt_token_count": 50,
+            "candidates_token_count": 40,
+            "thoughts_token_count": 80,
+            "total_token_count": 770,
+        },
+        Tokens(650, 120, 0, None, None, 80),
+    ),
+    (
         # Gemini's REST spelling
         {"promptTokenCount": 600, "candidatesTokenCount": 40, "cachedContentTokenCount": 128, "totalTokenCount": 640},
         Tokens(600, 40, 128, None, None, 0),
