@@ -12,7 +12,7 @@ DISK_FAILING = Happening(
 )
 WRITER_FAILED = Happening(
     "log_writer_failed",
-    "A commit failed in a way nobody foresaw; its senders were asked to try again.",
+    "A commit failed in a way nobody foresaw; its senders, if there were any, were asked to try again.",
     level=logging.ERROR,
 )
 DISK_RECOVERED = Happening("log_disk_recovered", "Commits work again.", level=logging.INFO)

@@ -118,10 +118,14 @@ class EmbeddedWriter:
 
     def _finish_old_segments(self) -> None:
         """Where nothing fills them, files are finished by age, so that what is accounted does not stay on the disk."""
-        for partition in self._partitions:
-            # A disk that refuses is reported when somebody has something to lose by it.
-            with contextlib.suppress(OSError):
-                partition.begin_anew(int(self._config.segment_age_s * 1e9))
+        age_ns = int(self._config.segment_age_s * 1e9)
+        try:
+            for partition in self._partitions:
+                # A disk that refuses is reported when somebody has something to lose by it.
+                with contextlib.suppress(OSError):
+                    partition.begin_anew(age_ns)
+        except Exception as unforeseen:  # noqa: BLE001 - this thread is the only one that writes: it has to go on
+            events.WRITER_FAILED(reason=repr(unforeseen))
 
     def _next_group(self) -> list[_Waiting] | None:
         """What waits, up to about `commit_bytes`; empty when nothing came for a while, `None` when it is closed."""
