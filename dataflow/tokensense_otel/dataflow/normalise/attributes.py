@@ -119,7 +119,9 @@ def to_texts(value: Any) -> list[str]:
 
 
 def from_json(value: Any, max_chars: int) -> Any:
-    """What a JSON string holds; `None` if it is none, is too long, or too deep."""
+    """What a JSON string holds, or a structure that came as one; `None` if it is none, is too long, or too deep."""
+    if isinstance(value, dict | list):
+        return value
     if not isinstance(value, str) or not value or len(value) > max_chars:
         return None
     try:
@@ -129,7 +131,9 @@ def from_json(value: Any, max_chars: int) -> Any:
 
 
 def from_repr(value: Any, max_chars: int = MAX_REPR_CHARS) -> Any:
-    """What JSON or a Python literal in a string holds; `None` if it is neither. Nothing is evaluated."""
+    """What JSON or a Python literal in a string holds, or a structure that came as one; else `None`. No evaluation."""
+    if isinstance(value, dict | list):
+        return value
     if not isinstance(value, str) or not 2 <= len(value) <= max_chars or value[0] not in "{[":
         return None
     try:

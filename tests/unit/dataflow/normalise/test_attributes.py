@@ -99,11 +99,12 @@ def test_lists_come_as_arrays_json_and_comma_strings() -> None:
 
 
 def test_json_has_a_limit() -> None:
-    """A string as long as the limit is read, a longer one, a broken one or no string is not."""
+    """A string as long as the limit is read, a longer one, a broken one or a number is not; a structure is there."""
     assert from_json('{"a":1}', 7) == {"a": 1}
     assert from_json('{"a":1}', 6) is None
     assert from_json("{", 7) is None
-    assert from_json({"a": 1}, 7) is None
+    assert from_json(7, 7) is None
+    assert from_json({"a": 1}, 7) == {"a": 1}
     assert from_json("[" * 100_000, 1_000_000) is None
 
 

@@ -283,3 +283,28 @@ def test_a_zero_that_may_be_unknown_is_said_to_be(streaming: bool, noted: bool) 
         scope="openlit.instrumentation.anthropic",
     )
     assert any("a zero may be unknown" in note for note in call.notes) == noted
+
+
+OPENAI = {"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
+GENERATION = {"langfuse.observation.type": "generation"}
+LLM = {"openinference.span.kind": "LLM"}
+GEMINI = {"prompt_token_count": 10, "candidates_token_count": 2, "cached_content_token_count": 4}
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "attributes"),
+    [
+        ("langfuse-sdk", "g", GENERATION | {"langfuse.observation.usage_details": OPENAI}),
+        ("litellm", "litellm_request", {"gen_ai.operation.name": "chat", "metadata.usage_object": OPENAI}),
+        ("openinference.instrumentation.openai", "c", LLM | {"output.value": {"usage": OPENAI}}),
+        ("logfire.openai", "c", {"gen_ai.operation.name": "chat", "response_data": {"usage": OPENAI}}),
+        ("gcp.vertex.agent", "call_llm", {"gcp.vertex.agent.llm_response": {"usage_metadata": GEMINI}}),
+        ("mlflow", "c", {"mlflow.spanType": "CHAT_MODEL", "mlflow.spanOutputs": {"usage": OPENAI}}),
+        ("genkit-tracer", "m", {"genkit:metadata:subtype": "model", "genkit:output": {"usage": OPENAI}}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_a_payload_may_come_as_a_structure(scope: str, name: str, attributes: dict[str, Any]) -> None:
+    """Newer SDKs send maps as maps; a payload that is one is read like its JSON: 10 in, 4 of them cached, and 2 out."""
+    tokens = call_of(attributes, scope=scope, name=name).tokens
+    assert (tokens.input, tokens.output, tokens.cache_read) == (10, 2, 4)
