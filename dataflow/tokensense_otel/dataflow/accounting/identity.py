@@ -8,7 +8,7 @@ they are; when another report of the call comes, what was posted is reversed and
 import hashlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
 import msgspec
@@ -94,7 +94,8 @@ class _Joiner(ABC):
         for posting in postings:
             by_key.setdefault(self.key(posting.call), []).append(posting)
         for key, some in by_key.items():
-            self._post(key, some, now_ns, changes)
+            for few in _few_at_once(some):
+                self._post(key, few, now_ns, changes)
         while len(self) > self._config.max_identities:
             self._forget_oldest(self._lone or self._joined)
         return changes
@@ -279,6 +280,17 @@ class _Joiner(ABC):
                 self._apart.pop(_digest(report), None)
 
 
+def _few_at_once(postings: list[Posting]) -> Iterator[list[Posting]]:
+    """A crowd bit by bit, in the order of time: reports of one call are near each other, and comparing is quadratic."""
+    if len(postings) <= _AT_ONCE:
+        yield postings
+        return
+    ordered = sorted(postings, key=lambda posting: (posting.call.start_ns, posting.call.end_ns))
+    for start in range(0, len(ordered), _AT_ONCE):
+        yield ordered[start : start + _AT_ONCE]
+
+
+_AT_ONCE = 32
 _MAX_REPORTS = 8
 _MAX_HEARD = 24
 """More where many calls share a key because of what their reports lack."""
