@@ -3,6 +3,8 @@
 import hmac
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.support.spans import key_values
@@ -39,6 +41,14 @@ def test_hashes_are_those_of_hmac_sha256() -> None:
     expected = [hmac.digest(b"salt", part.encode(), "sha256")[:16].hex() for part in (text, text[:100])]
     assert list(hashes({"input.value": text})) == expected
     assert hashes({"input.value": "short"})[0] == hmac.digest(b"salt", b"short", "sha256")[:16].hex()
+
+
+@given(text=st.text(alphabet="ab \n\t\x1f\x85\xa0\u2003é", min_size=1, max_size=12))
+def test_blanks_do_not_count(text: str) -> None:
+    """Whatever kind of blanks, at the ends and in runs: what counts are the words with one space between them."""
+    words = " ".join(text.split())
+    expected = hmac.digest(b"salt", words.encode(), "sha256")[:16].hex()
+    assert hashes({"input.value": text})[0] == expected
 
 
 def test_work_is_bounded_and_length_still_tells() -> None:
