@@ -24,6 +24,8 @@ TWIN_SLACK_NS: Final = 150_000_000
 """By how much two reports of one call may differ at either end: a framework starts earlier, and its first call long."""
 TWIN_GAP_NS: Final = 10_000_000
 """How far apart two reports of one stream may lie: a framework's span may end when the stream begins."""
+REPEAT_SLACK_NS: Final = 10_000_000
+"""By how much two reports of one call by one instrumentation may differ. A stub may give one id to every call."""
 _OVERLAP: Final = 0.9
 
 Same = Callable[[Call, Call], bool]
@@ -83,7 +85,8 @@ def _same_reporter(one: Call, two: Call) -> bool:
 def same_response(one: Call, two: Call) -> bool:
     """Two reports with one response id: is it one call?"""
     if _same_reporter(one, two):
-        together = _mostly_together(one, two) or polls(one.dialect)
+        apart = max(abs(one.start_ns - two.start_ns), abs(one.end_ns - two.end_ns))
+        together = apart <= REPEAT_SLACK_NS or polls(one.dialect)
         return together and one.tokens == two.tokens and models_agree(one, two)
     return overlap_ns(one, two) >= -SLACK_NS and models_agree(one, two)
 
