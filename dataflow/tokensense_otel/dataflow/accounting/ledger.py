@@ -18,7 +18,6 @@ from tokensense_otel.dataflow.accounting.open_trace import (
     OpenTrace,
     RestingTrace,
     Sums,
-    TraceState,
     trace_marker,
 )
 from tokensense_otel.dataflow.accounting.packing import Packer, PackerState
@@ -190,7 +189,7 @@ class Ledger:
         if found is not None:
             return found.wake(self._packer) if isinstance(found, RestingTrace) else found, True
         tenant, trace_id = key
-        held = OpenTrace(TraceState(tenant, trace_id), now_ns)
+        held = OpenTrace(tenant, trace_id, now_ns)
         if not self._recent:
             return held, False
         marker = trace_marker(tenant, trace_id)

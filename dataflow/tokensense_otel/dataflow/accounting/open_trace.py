@@ -53,7 +53,7 @@ class RestingTrace(msgspec.Struct, gc=False):
 
     def wake(self, packer: Packer) -> "OpenTrace":
         rest = _rest_decoder.decode(self.raw)
-        return OpenTrace(_decoder.decode(packer.unpack(rest.dictionary, rest.packed)), rest.last_ns)
+        return OpenTrace.of(_decoder.decode(packer.unpack(rest.dictionary, rest.packed)), rest.last_ns)
 
     def remembered(self) -> bytes:
         """As `OpenTrace.remembered`."""
@@ -102,10 +102,10 @@ class OpenTrace:
         "whole",
     )
 
-    def __init__(self, trace: TraceState, last_ns: int) -> None:
-        self.tenant = trace.tenant
-        self.trace_id = trace.trace_id
-        self.had_calls = trace.had_calls
+    def __init__(self, tenant: str, trace_id: bytes, last_ns: int) -> None:
+        self.tenant = tenant
+        self.trace_id = trace_id
+        self.had_calls = False
         self.last_ns = last_ns
         self.resting: RestingTrace | None = None
         self.spans: dict[bytes, SpanFacts] = {}
@@ -114,15 +114,23 @@ class OpenTrace:
         """None while there are but few spans, as in most traces."""
         self.whole = False
         """Whether it has components now and had none when it was settled last."""
-        self.kinds = [0] * len(Kind)
+        self.kinds = [0] * _KINDS
         """How many spans there are of each kind."""
         self.records = 0
         """How many of them are log records."""
-        self.posted: dict[bytes, Call] = {call.span_id: call for call in trace.posted}
+        self.posted: dict[bytes, Call] = {}
         """Its calls on the books, with their cost."""
-        for facts in trace.spans:
-            self.admit(facts)
-        self.whole = False
+
+    @classmethod
+    def of(cls, state: TraceState, last_ns: int) -> "OpenTrace":
+        """The trace that has these data."""
+        trace = cls(state.tenant, state.trace_id, last_ns)
+        trace.had_calls = state.had_calls
+        trace.posted = {call.span_id: call for call in state.posted}
+        for facts in state.spans:
+            trace.admit(facts)
+        trace.whole = False
+        return trace
 
     def admit(self, facts: SpanFacts) -> bool:
         """Take a report in; False if it is of a span that is already there."""
@@ -245,6 +253,7 @@ def trace_marker(tenant: str, trace_id: bytes) -> bytes:
 
 
 _OTHER, _CALL, _CANDIDATE, _WRAPPER, _TOOL, _DETAIL, _EVENT = Kind
+_KINDS = len(Kind)
 _RECORD = Source.RECORD
 _MAX_VARIANTS = 4
 _FEW = 16

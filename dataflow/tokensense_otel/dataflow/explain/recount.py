@@ -13,7 +13,7 @@ from tokensense_otel.core.call import Call
 from tokensense_otel.core.usage import Accounting
 from tokensense_otel.dataflow.accounting.identity import join
 from tokensense_otel.dataflow.accounting.ledger import Price
-from tokensense_otel.dataflow.accounting.open_trace import OpenTrace, TraceState
+from tokensense_otel.dataflow.accounting.open_trace import OpenTrace
 from tokensense_otel.dataflow.accounting.sameness import clusters, same_response, same_twin, witness
 from tokensense_otel.dataflow.accounting.shards import may_have_twin, twin_key
 from tokensense_otel.dataflow.accounting.trace import settle
@@ -87,7 +87,7 @@ def recount(source: Source, traces: Iterable[TraceId], price: Price) -> Recount:
 
 
 def _settle(trace: TraceId, reports: list[Report], price: Price) -> TraceRecount:
-    held = OpenTrace(TraceState(trace.tenant, trace.trace_id), 0)
+    held = OpenTrace(trace.tenant, trace.trace_id, 0)
     received: dict[bytes, int] = {}
     counts: dict[bytes, int] = {}
     for report in reports:

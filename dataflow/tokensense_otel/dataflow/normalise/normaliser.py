@@ -23,7 +23,7 @@ from tokensense_otel.dataflow.normalise.corrections import Correction, Problems,
 from tokensense_otel.dataflow.normalise.dialects import FALLBACK, Dialect, dialect_of_markers, dialect_of_scope
 from tokensense_otel.dataflow.normalise.reader import CallReader
 from tokensense_otel.dataflow.normalise.sanity import EARLIEST_NS
-from tokensense_otel.dataflow.normalise.shapes import Shapes
+from tokensense_otel.dataflow.normalise.shapes import Shape, Shapes
 from tokensense_otel.dataflow.normalise.wire import WireAttributes, WireTraces
 
 Read = Callable[[Any, Problems], dict[str, Any]]
@@ -142,9 +142,10 @@ class Normaliser:
         problems: Problems,
     ) -> SpanFacts:
         known_scope = dialect is not None
+        shape = self._shapes.of(attributes)
         if dialect is None:
-            if not self._shapes.of(attributes).genai:
-                return self.facts(span, _OTHER, attributes, None, scope, FALLBACK.name, "", sender, problems)
+            if not shape.genai:
+                return self.facts(span, _OTHER, attributes, None, scope, FALLBACK.name, "", sender, problems, shape)
             dialect = dialect_of_markers(attributes)
         kind, operation = classify(dialect, known_scope, span.name, attributes)
         call: Call | None = None
@@ -166,11 +167,12 @@ class Normaliser:
                 scope=scope,
                 received_ns=sender.received_ns,
                 problems=problems,
+                shape=shape,
             )
             if kind is _WRAPPER and not call.tokens.known and not lends:
                 call = None
         sign = told_by(dialect, known_scope, span.name, attributes) if kind is not _OTHER else ""
-        return self.facts(span, kind, attributes, call, scope, dialect.name, sign, sender, problems)
+        return self.facts(span, kind, attributes, call, scope, dialect.name, sign, sender, problems, shape)
 
     def owner(self, attributes: Mapping[str, Any], sender: Sender) -> tuple[Dimensions, str]:
         """Whose something with these attributes is, and its project (empty where nothing names one)."""
@@ -189,15 +191,17 @@ class Normaliser:
         sign: str,
         sender: Sender,
         problems: Problems,
+        shape: Shape | None = None,
     ) -> SpanFacts:
         """The facts of a span whose kind and call were told, with whom its attributes and its sender name."""
-        naming = self._shapes.of(attributes).naming
+        naming = (shape or self._shapes.of(attributes)).naming
         own, named = self._attribution.read_named(attributes, naming) if naming else (NOBODY, ())
+        parent_id = span.parent_span_id
         return SpanFacts(
             sender.tenant,
             span.trace_id,
             span.span_id,
-            span.parent_span_id if span.parent_span_id != _NO_SPAN else b"",
+            parent_id if parent_id != _NO_SPAN else b"",
             kind,
             own,
             sender.dimensions,
@@ -224,9 +228,10 @@ def _stands_in(kind: Kind, dialect: Dialect, span: Span, attributes: Mapping[str
 
 
 def _usable(span: Span, received_ns: int, problems: Problems) -> bool:
-    if len(span.trace_id) != 16 or span.trace_id == _NO_TRACE:
+    trace_id, span_id = span.trace_id, span.span_id
+    if len(trace_id) != 16 or trace_id == _NO_TRACE:
         problems.append(Correction.TRACE_ID_INVALID)
-    elif len(span.span_id) != 8 or span.span_id == _NO_SPAN:
+    elif len(span_id) != 8 or span_id == _NO_SPAN:
         problems.append(Correction.SPAN_ID_INVALID)
     elif not (span.start_time_unix_nano or span.end_time_unix_nano or received_ns):
         problems.append(Correction.TIME_NOWHERE)

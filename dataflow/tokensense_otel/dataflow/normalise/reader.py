@@ -19,7 +19,7 @@ from tokensense_otel.dataflow.normalise.dialects import Dialect
 from tokensense_otel.dataflow.normalise.models import full_model_name, model_name, provider_name
 from tokensense_otel.dataflow.normalise.prompt import prompt_hashes
 from tokensense_otel.dataflow.normalise.sanity import DAY_NS, payload_fault, sane_times
-from tokensense_otel.dataflow.normalise.shapes import Shapes
+from tokensense_otel.dataflow.normalise.shapes import Shape, Shapes
 from tokensense_otel.dataflow.normalise.usage import Contract, counts_of, fill, resolve
 
 _WRAPPER: Final = Kind.WRAPPER
@@ -50,13 +50,14 @@ class CallReader:
         scope: str,
         received_ns: int,
         problems: Problems,
+        shape: Shape | None = None,
     ) -> Call:
         """What the span says of a call. Tokens come as `core.call.Tokens` defines them; cost and dimensions later.
 
         `problems` gets what had to be corrected. `received_ns` is 0 where nobody knows it.
         """
         notes: list[str] = []
-        shape = self._shapes.of(attributes)
+        shape = shape or self._shapes.of(attributes)
         found = gather(attributes, dialect.more, shape.fields)
         if dialect.identity and attributes.get(dialect.identity):
             found["response_id"] = attributes[dialect.identity]
