@@ -1,8 +1,9 @@
-"""A real SDK, through a real collector, into a running `up`: what is sent is what is counted."""
+"""Real SDKs, straight and through real collectors, into a running `up`: what is sent is what is counted."""
 
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.util.types import AttributeValue
 
 from tests.support import collector as otelcol
-from tests.support import rotel
+from tests.support import rotel, sdks
 from tests.support.otlp import OtlpSink
 from tests.support.waiting import eventually
 from tokensense_otel.service.demo.stack import FREE_PORTS, Stack
@@ -51,13 +52,34 @@ def usage(running: Stack) -> list[dict[str, Any]]:
     return rows
 
 
-def assert_counted(running: Stack) -> None:
-    eventually(lambda: sum(row["calls"] for row in usage(running)) >= CALLS, what=f"{CALLS} calls counted")
+def assert_counted(running: Stack, *, times: int = 1) -> None:
+    calls = times * CALLS
+    eventually(lambda: sum(row["calls"] for row in usage(running)) >= calls, what=f"{calls} calls counted")
     (row,) = usage(running)
-    assert (row["team"], row["model"], row["calls"]) == ("checkout", "gpt-4o-2024-08-06", CALLS)
-    assert (row["input_tokens"], row["output_tokens"]) == (CALLS * 100, CALLS * 10)
-    # gpt-4o: $2.50 a million in, $10 a million out: 30 x (100 x 2.5 + 10 x 10) / 1,000,000.
-    assert row["cost_usd"] == "0.0105"
+    assert (row["team"], row["model"], row["calls"]) == ("checkout", "gpt-4o-2024-08-06", calls)
+    assert (row["input_tokens"], row["output_tokens"]) == (calls * 100, calls * 10)
+    # gpt-4o: $2.50 a million in, $10 a million out: 30 x (100 x 2.5 + 10 x 10) / 1,000,000 each time.
+    assert Decimal(row["cost_usd"]) == times * Decimal("0.0105")
+
+
+@pytest.mark.skipif(not sdks.HAS_JS, reason=sdks.NO_JS)
+def test_calls_of_the_javascript_sdk_are_counted(tmp_path: Path) -> None:
+    """JavaScript's three exporters, compressed and in batches: calls, tokens and dollars are as sent."""
+    with Stack(tmp_path, FREE_PORTS) as running:
+        for kind in ("http-json", "http-protobuf", "grpc"):
+            sdks.send_js(kind, running.endpoints["grpc" if kind == "grpc" else "http"], CALLS, ATTRIBUTES)
+        assert_counted(running, times=3)
+        assert running.stop() == 0
+
+
+@pytest.mark.skipif(not sdks.HAS_GO, reason=sdks.NO_GO)
+def test_calls_of_the_go_sdk_are_counted(tmp_path: Path) -> None:
+    """Go's two exporters, compressed and in batches: calls, tokens and dollars are as sent."""
+    with Stack(tmp_path, FREE_PORTS) as running:
+        for kind in ("grpc", "http"):
+            sdks.send_go(kind, running.endpoints[kind], CALLS, ATTRIBUTES)
+        assert_counted(running, times=2)
+        assert running.stop() == 0
 
 
 @pytest.mark.skipif(rotel.agent() is None, reason=rotel.WHY_SKIPPED)
