@@ -1,13 +1,15 @@
 """TokenSense beside other receivers of OTLP, on the same requests, machine and run.
 
-The peers are a real OpenTelemetry Collector (`OTELCOL_BIN`) with the spanmetrics connector, which aggregates spans into
-metrics as we do into sums, and `rotel`, a collector in Rust, with its blackhole exporter. A peer that is absent is
-named and passed over. Load comes from another process, over HTTP; processor time is that of the measured processes
-alone, and the ratios are of that time, since the load takes its share of the same cores.
+The peers are a real OpenTelemetry Collector (`OTELCOL_BIN`) with the spanmetrics connector, which aggregates spans
+into metrics as we do into sums; `rotel`, a collector in Rust, with its blackhole exporter; and Arize Phoenix
+(`PHOENIX_BIN`), which keeps spans in SQLite. A peer that is absent is named and passed over. Load comes from another
+process, over HTTP; processor time is that of the measured processes alone, and the ratios are of that time, since the
+load takes its share of the same cores.
 """
 
 import contextlib
 import os
+import sqlite3
 import statistics
 import sys
 import sysconfig
@@ -31,6 +33,8 @@ from tests.support.rotel import agent as rotel_agent
 from tokensense_otel.service.demo.api import Api
 from tokensense_otel.service.demo.stack import FREE_PORTS, Stack
 
+PHOENIX = os.environ.get("PHOENIX_BIN", "")
+NO_PHOENIX = "PHOENIX_BIN names no `phoenix`; pip install arize-phoenix in an environment of its own brings one"
 CONNECTIONS = 4
 DEADLINE_S = 300.0
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -80,8 +84,9 @@ def peers(effort: Effort) -> None:
         f"{REQUEST_SPANS} spans a request, 2 KB of content a call": service_requests(spans // 2, content=2_048),
         "1 span a request": one_span_requests(spans // 16),
     }
-    for absent in (*(() if OTELCOL else (NO_OTELCOL,)), *(() if rotel_agent() else (NO_ROTEL,))):
-        report("peers", "", absent)
+    for is_here, why in ((OTELCOL, NO_OTELCOL), (rotel_agent(), NO_ROTEL), (PHOENIX, NO_PHOENIX)):
+        if not is_here:
+            report("peers", "", why)
     targets = {name: start for name, start in _TARGETS.items() if start is not None}
     for load, bodies in loads.items():
         count = sum(_spans(body) for body in bodies)
@@ -109,7 +114,7 @@ def _show(name: str, taken: list[Result], count: int) -> None:
 def _compare(results: dict[str, list[Result]]) -> None:
     """Ratios of processor time: above 1 where ours takes less."""
     cpu = {name: statistics.median(each.cpu_s for each in taken) for name, taken in results.items()}
-    for ours, theirs in ((_ROAD, _COLLECTOR), (_RECEIVER, _ROTEL)):
+    for ours, theirs in ((_ROAD, _COLLECTOR), (_RECEIVER, _ROTEL), (_RECEIVER, _PHOENIX), (_ROAD, _PHOENIX)):
         if cpu.get(theirs):
             report(f"  {ours} ÷ {theirs}", f"{cpu[theirs] / cpu[ours]:.2f} ×")
 
@@ -199,6 +204,27 @@ def _rotel(folder: Path) -> Iterator[Target]:
         yield Target(f"127.0.0.1:{http}", lambda: _family(pid), lambda _calls: None)
 
 
+@contextlib.contextmanager
+def _phoenix(folder: Path) -> Iterator[Target]:
+    http, grpc = free_ports(2)
+    env = {
+        "PHOENIX_WORKING_DIR": str(folder), "PHOENIX_HOST": "127.0.0.1", "PHOENIX_PORT": str(http),
+        "PHOENIX_GRPC_PORT": str(grpc), "PHOENIX_TELEMETRY_ENABLED": "false",
+    }  # fmt: skip
+    with peer([PHOENIX, "serve"], ports=[http], log=folder / "phoenix.log", env=env, within_s=90.0) as pid:
+        kept = folder / "phoenix.db"
+
+        def settle(_calls: int) -> None:
+            deadline, seen, last = time.perf_counter() + DEADLINE_S, -1, -2
+            # It answers before it has stored anything, and says nowhere when it has: wait until no row is added.
+            while seen != last and time.perf_counter() < deadline:
+                time.sleep(2.0)
+                with contextlib.closing(sqlite3.connect(f"file:{kept}?mode=ro", uri=True)) as database:
+                    last, seen = seen, database.execute("SELECT count(*) FROM spans").fetchone()[0]
+
+        yield Target(f"127.0.0.1:{http}", lambda: _family(pid), settle)
+
+
 def _family(pid: int) -> list[int]:
     """A process and its descendants (Linux)."""
     found = [pid]
@@ -219,10 +245,11 @@ def _cpu_s(pids: list[int]) -> float:
 
 
 _ROAD, _RECEIVER = "TokenSense, the whole road", "TokenSense, receiver alone"
-_COLLECTOR, _ROTEL = "Collector with spanmetrics", "rotel to blackhole"
+_COLLECTOR, _ROTEL, _PHOENIX = "Collector with spanmetrics", "rotel to blackhole", "Arize Phoenix"
 _TARGETS = {
     _ROAD: _up,
     _RECEIVER: _receiver,
     _COLLECTOR: _collector if OTELCOL else None,
     _ROTEL: _rotel if rotel_agent() else None,
+    _PHOENIX: _phoenix if PHOENIX else None,
 }

@@ -27,7 +27,9 @@ def listens(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def peer(command: Sequence[str], *, ports: Sequence[int], log: Path, env: Mapping[str, str]) -> Iterator[int]:
+def peer(
+    command: Sequence[str], *, ports: Sequence[int], log: Path, env: Mapping[str, str], within_s: float = 20.0
+) -> Iterator[int]:
     """Run `command` until the block ends; yields its process id once it listens on every port of `ports`."""
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -40,7 +42,7 @@ def peer(command: Sequence[str], *, ports: Sequence[int], log: Path, env: Mappin
                 raise AssertionError(f"{command[0]} ended with {process.returncode}\n{log.read_text()[-2000:]}")
             return all(listens(port) for port in ports)
 
-        eventually(up, within_s=20.0, what=f"{command[0]} listening on {ports}; see {log}")
+        eventually(up, within_s=within_s, what=f"{command[0]} listening on {ports}; see {log}")
         yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
