@@ -4,7 +4,7 @@ import argparse
 import os
 import platform
 
-from benchmarks import books, captures, parts, peers, road, state
+from benchmarks import books, captures, parts, peers, road, soak, state
 from benchmarks.measure import FULL, QUICK
 
 BENCHMARKS = {
@@ -19,7 +19,10 @@ BENCHMARKS = {
     "throughput": road.throughput,
     "alert_latency": road.alert_latency,
     "peers": peers.peers,
+    "soak": soak.soak,
 }
+LONG = {"soak"}
+"""Only where named, or small."""
 
 
 def main() -> None:
@@ -32,7 +35,7 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     effort = QUICK if asked.quick else FULL
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores; medians of {effort.runs}")
-    for name in asked.names or BENCHMARKS:
+    for name in asked.names or [name for name in BENCHMARKS if asked.quick or name not in LONG]:
         BENCHMARKS[name](effort)
 
 

@@ -123,7 +123,7 @@ def _measure(start: "Callable[[Path], AbstractContextManager[Target]]", bodies: 
     with tempfile.TemporaryDirectory() as folder, start(Path(folder)) as target:
         path = Path(folder) / "bodies"
         write_bodies(path, bodies)
-        before = _cpu_s(target.pids())
+        before = cpu_seconds(target.pids())
         began = time.perf_counter()
         told = run_load(target.endpoint, path, CONNECTIONS)
         if told["refused"]:
@@ -134,7 +134,7 @@ def _measure(start: "Callable[[Path], AbstractContextManager[Target]]", bodies: 
         target.settle(_calls(bodies))
         settled = time.perf_counter() - waited
         assert waited - began >= acknowledged
-        return Result(acknowledged, acknowledged + settled, _cpu_s(target.pids()) - before)
+        return Result(acknowledged, acknowledged + settled, cpu_seconds(target.pids()) - before)
 
 
 def _spans(body: bytes) -> int:
@@ -166,7 +166,7 @@ def _up(folder: Path) -> Iterator[Target]:
                     raise TimeoutError(f"{counted} of {calls} calls were counted within {DEADLINE_S:.0f} s")
                 time.sleep(0.05)
 
-        yield Target(stack.endpoints["http"], lambda: _family(stack.pid), settle)
+        yield Target(stack.endpoints["http"], lambda: family(stack.pid), settle)
 
 
 @contextlib.contextmanager
@@ -179,7 +179,7 @@ def _receiver(folder: Path) -> Iterator[Target]:
     )
     command = [sys.executable, "-m", "tokensense_otel.service.main", "receiver", "--config", str(config)]
     with peer(command, ports=[grpc, http], log=folder / "receiver.log", env={}) as pid:
-        yield Target(f"127.0.0.1:{http}", lambda: _family(pid), lambda _calls: None)
+        yield Target(f"127.0.0.1:{http}", lambda: family(pid), lambda _calls: None)
 
 
 @contextlib.contextmanager
@@ -188,7 +188,7 @@ def _collector(folder: Path) -> Iterator[Target]:
     config = folder / "otelcol.yaml"
     config.write_text(_SPANMETRICS.format(port=port))
     with peer([OTELCOL, "--config", str(config)], ports=[port], log=folder / "otelcol.log", env={}) as pid:
-        yield Target(f"127.0.0.1:{port}", lambda: _family(pid), lambda _calls: None)
+        yield Target(f"127.0.0.1:{port}", lambda: family(pid), lambda _calls: None)
 
 
 @contextlib.contextmanager
@@ -201,7 +201,7 @@ def _rotel(folder: Path) -> Iterator[Target]:
     ]  # fmt: skip
     env = {"LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}
     with peer(command, ports=[grpc, http], log=folder / "rotel-out.log", env=env) as pid:
-        yield Target(f"127.0.0.1:{http}", lambda: _family(pid), lambda _calls: None)
+        yield Target(f"127.0.0.1:{http}", lambda: family(pid), lambda _calls: None)
 
 
 @contextlib.contextmanager
@@ -222,10 +222,10 @@ def _phoenix(folder: Path) -> Iterator[Target]:
                 with contextlib.closing(sqlite3.connect(f"file:{kept}?mode=ro", uri=True)) as database:
                     last, seen = seen, database.execute("SELECT count(*) FROM spans").fetchone()[0]
 
-        yield Target(f"127.0.0.1:{http}", lambda: _family(pid), settle)
+        yield Target(f"127.0.0.1:{http}", lambda: family(pid), settle)
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and its descendants (Linux)."""
     found = [pid]
     for each in found:
@@ -235,7 +235,7 @@ def _family(pid: int) -> list[int]:
     return found
 
 
-def _cpu_s(pids: list[int]) -> float:
+def cpu_seconds(pids: list[int]) -> float:
     """Processor seconds that they have taken so far, in user mode and in the kernel."""
     ticks = 0
     for pid in pids:
