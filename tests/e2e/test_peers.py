@@ -17,6 +17,7 @@ from opentelemetry.util.types import AttributeValue
 from tests.support import collector as otelcol
 from tests.support import rotel, sdks
 from tests.support.otlp import OtlpSink
+from tests.support.processes import free_ports
 from tests.support.waiting import eventually
 from tokensense_otel.service.demo.stack import FREE_PORTS, Stack
 
@@ -105,3 +106,26 @@ def test_calls_through_our_collector_configuration_are_counted(tmp_path: Path) -
             assert_counted(running)
             eventually(lambda: len(existing.spans) == 2 * CALLS, what="every span at the existing backend")
         assert running.stop() == 0
+
+
+@pytest.mark.skipif(not otelcol.BINARY, reason=otelcol.WHY_SKIPPED)
+def test_an_outage_of_ours_loses_nothing(tmp_path: Path) -> None:
+    """What a Collector takes before, during and after our absence is all counted, each call once."""
+    grpc, http, api = free_ports(3)
+    settings = {
+        "receiver": {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}, "http": {"endpoint": f"127.0.0.1:{http}"}},
+        "api": {"endpoint": f"127.0.0.1:{api}"},
+    }
+    with (
+        OtlpSink() as existing,
+        otelcol.collector(tmp_path, existing=existing.endpoint, tokensense=f"127.0.0.1:{grpc}") as hop,
+    ):
+        with Stack(tmp_path, settings) as running:
+            send(hop.grpc)
+            assert_counted(running)
+        send(hop.grpc)
+        eventually(lambda: len(existing.spans) == 4 * CALLS, what="the Collector has taken what came during the outage")
+        with Stack(tmp_path, settings) as running:
+            send(hop.grpc)
+            assert_counted(running, times=3)
+            assert running.stop() == 0
