@@ -24,6 +24,11 @@ _MAX_BYTES: Final = 96
 """Longer attributes are content or ids, which do not come twice."""
 _MAX_VALUES: Final = 128
 """Values of one key that are remembered; a key with more of them is an id or a count."""
+_TEXT: Final = (
+    *("message", "content", "prompt", "completion", "argument", "text", "input", "output"),
+    *("value", "data", "body", "query", "statement"),
+)
+"""A key with one of these in it may hold what somebody wrote."""
 _MAX_KEYS: Final = 4_096
 _MAX_PAIRS: Final = 16_384
 _KEY, _VALUE, _STRING, _BOOL, _INT, _DOUBLE = 0x0A, 0x12, 0x0A, 0x10, 0x18, 0x21
@@ -74,15 +79,20 @@ WireTraces: Final = _projection()
 class _Key:
     """A key that was met, and how many of its values are remembered."""
 
-    __slots__ = ("text", "values")
+    __slots__ = ("tells_text", "text", "values")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.values = 0
+        name = text.lower()
+        self.tells_text = any(part in name for part in _TEXT)
 
 
 class WireAttributes:
-    """Attributes from their bytes. What is remembered is bounded, and holds no text: a name has no blanks."""
+    """Attributes from their bytes.
+
+    What is remembered is bounded and is no text: numbers, and names (ASCII without blanks) under keys that hold none.
+    """
 
     def __init__(self) -> None:
         self._pairs: dict[bytes, Pair] = {}
@@ -168,7 +178,7 @@ class WireAttributes:
 
     def _remember(self, raw: bytes, key: _Key, pair: Pair) -> None:
         value = pair[1]
-        if len(raw) <= _MAX_BYTES and not (isinstance(value, str) and _may_be_text(value)):
+        if len(raw) <= _MAX_BYTES and _is_name(value) and not (key.tells_text and isinstance(value, str | list)):
             if len(self._pairs) >= _MAX_PAIRS:
                 self._forget()
             key.values += 1
@@ -179,8 +189,11 @@ class WireAttributes:
         self._pairs.clear()
 
 
-def _may_be_text(value: str) -> bool:
-    return " " in value or not value.isascii()
+def _is_name(value: Any) -> bool:
+    """Whether it is a name, some names, or a number."""
+    if isinstance(value, str):
+        return " " not in value and value.isascii()
+    return all(map(_is_name, value)) if isinstance(value, list) else not isinstance(value, dict | bytes)
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:

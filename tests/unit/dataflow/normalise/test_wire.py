@@ -208,14 +208,20 @@ def test_memory_is_bounded_and_keeps_no_text() -> None:
     """Many values of a key, long values and prose are not remembered; many keys make it begin anew."""
     wire = WireAttributes()
 
-    def meet(key: str, value: str) -> None:
+    def meet(key: str, value: Any) -> None:
         wire.read([KeyValue(key=key, value=any_value(value)).SerializeToString()], [])
 
     for number in range(1_000):
         meet("id", f"id-{number}")
-    meet("text", "How are you?")
-    meet("text", "你好")
-    meet("text", "x" * 100)
+    meet("note", "How are you?")
+    meet("note", "你好")
+    meet("note", "x" * 100)
+    meet("input.value", "Hi")
+    meet("mlflow.spanInputs", "Hi")
+    meet("gen_ai.prompt.0.content", "Hi")
+    meet("gen_ai.input.messages", [{"content": "Hi"}])
+    meet("gen_ai.input.messages", ["Hi"])
+    meet("note", ["How are you?"])
     assert wire.remembered == 128
     for number in range(20_000):
         meet(f"key-{number // 10}", f"v-{number % 10}")
