@@ -34,6 +34,27 @@ def recent_key(*parts: bytes) -> int:
     return int.from_bytes(recent_id(*parts), "little")
 
 
+class _Sealed:
+    """Ids in their order. A bit is set for each in at least eight times as many, at the place `id & mask`, so that most
+    ids that are not here need not be searched for."""
+
+    __slots__ = ("bits", "ids", "mask", "sealed_ns")
+
+    def __init__(self, sealed_ns: int, ids: "array[int]") -> None:
+        self.sealed_ns = sealed_ns
+        self.ids = ids
+        places = max(8, 1 << (8 * len(ids)).bit_length())
+        self.mask = places - 1
+        self.bits = bytearray(places // 8)
+        for key in ids:
+            place = key & self.mask
+            self.bits[place >> 3] |= 1 << (place & 7)
+
+    def search(self, key: int) -> bool:
+        at = bisect_left(self.ids, key)
+        return at < len(self.ids) and self.ids[at] == key
+
+
 class RecentIds:
     """`window_ns` is how long an id is remembered at least, `capacity` how many are at most."""
 
@@ -43,7 +64,7 @@ class RecentIds:
         self._size = max(capacity // _GENERATIONS, 1)
         self._young: set[int] = set()
         self._began_ns = 0
-        self._sealed: list[tuple[int, array[int]]] = []
+        self._sealed: list[_Sealed] = []
 
     def add(self, key: int, now_ns: int) -> None:
         if not self._young:
@@ -60,24 +81,27 @@ class RecentIds:
     def __contains__(self, key: int) -> bool:
         if key in self._young:
             return True
-        for _, ids in self._sealed:
-            at = bisect_left(ids, key)
-            if at < len(ids) and ids[at] == key:
+        for sealed in self._sealed:
+            place = key & sealed.mask
+            if sealed.bits[place >> 3] >> (place & 7) & 1 and sealed.search(key):
                 return True
         return False
 
     def __len__(self) -> int:
-        return len(self._young) + sum(len(ids) for _, ids in self._sealed)
+        return len(self._young) + sum(len(sealed.ids) for sealed in self._sealed)
+
+    def __bool__(self) -> bool:
+        return bool(self._young or self._sealed)
 
     def expire(self, now_ns: int) -> None:
         """Forget the generations that are older than the window."""
         if self._young and now_ns - self._began_ns >= self._lifetime_ns:
             self._seal(now_ns)
-        while self._sealed and now_ns - self._sealed[0][0] >= self._window_ns:
+        while self._sealed and now_ns - self._sealed[0].sealed_ns >= self._window_ns:
             del self._sealed[0]
 
     def _seal(self, now_ns: int) -> None:
-        self._sealed.append((now_ns, array("Q", sorted(self._young))))
+        self._sealed.append(_Sealed(now_ns, array("Q", sorted(self._young))))
         self._young = set()
         if len(self._sealed) >= _GENERATIONS:
             del self._sealed[0]
@@ -86,7 +110,7 @@ class RecentIds:
         return RecentState(
             self._began_ns,
             array("Q", self._young).tobytes(),
-            [(sealed_ns, ids.tobytes()) for sealed_ns, ids in self._sealed],
+            [(sealed.sealed_ns, sealed.ids.tobytes()) for sealed in self._sealed],
             sys.byteorder == "little",
         )
 
@@ -95,7 +119,7 @@ class RecentIds:
         swap = state.little != (sys.byteorder == "little")
         self._began_ns = state.began_ns
         self._young = set(_array(state.young, swap=swap))
-        self._sealed = [(sealed_ns, _array(ids, swap=swap)) for sealed_ns, ids in state.sealed]
+        self._sealed = [_Sealed(sealed_ns, _array(ids, swap=swap)) for sealed_ns, ids in state.sealed]
 
 
 def _array(data: bytes, *, swap: bool) -> "array[int]":
