@@ -1,8 +1,10 @@
 """Which shard of the rules a call or a function's memory belongs to: the same in every process and on every day."""
 
 import zlib
+from functools import lru_cache
 
 
+@lru_cache(maxsize=4_096)
 def rule_shard(tenant: str, project: str, team: str, shards: int) -> str:
     """The shard of a team's calls, a fixed-width name. Every key of every rule about calls begins with the team."""
     return _name(f"call\x1f{tenant}\x1f{project}\x1f{team}", shards)
