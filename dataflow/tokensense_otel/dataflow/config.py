@@ -7,7 +7,7 @@ from tokensense_otel.dataflow.accounting.config import AccountingConfig
 
 
 class DataflowConfig(Config):
-    epoch_interval_s: float = Field(default=5.0, gt=0, le=60)
+    epoch_interval_s: float = Field(default=10.0, gt=0, le=60)
     """Seconds between two recovery points: what a crash re-reads at most, and how often state is written."""
     batch_bytes: int = Field(default=1 << 20, ge=1 << 10, le=64 << 20)
     """About how much of the log one activation reads."""

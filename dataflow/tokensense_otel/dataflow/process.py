@@ -1,5 +1,6 @@
 """The dataflow as a process: load the catalogue, make recovery ready, run Bytewax until asked to stop."""
 
+import gc
 import os
 import secrets
 import threading
@@ -73,6 +74,7 @@ def run_dataflow(
             stages=Stages(config, rules, Catalogue.load(prices)),
             clock=log_clock,
         )
+        _calm_collector()
         ready()
         events.FLOW_STARTED()
         run_main(  # type: ignore[no-untyped-call]
@@ -81,6 +83,17 @@ def run_dataflow(
             recovery_config=RecoveryConfig(str(folder)),  # type: ignore[no-untyped-call]
         )
         events.FLOW_STOPPED()
+
+
+def _calm_collector() -> None:
+    """Look for cyclic garbage seldom: state is many long-lived objects without cycles, and each look walks them all."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_ALLOCATIONS, _GC_SELDOM, _GC_SELDOM)
+
+
+_GC_ALLOCATIONS = 20_000
+_GC_SELDOM = 50
 
 
 def load_salt(data_dir: Path) -> bytes:

@@ -98,6 +98,7 @@ class _Joiner(ABC):
                 self._post(key, few, now_ns, changes)
         while len(self) > self._config.max_identities:
             self._forget_oldest(self._lone or self._joined)
+        self._pack_some()
         return changes
 
     def advance(self, now_ns: int) -> Changes:
@@ -127,6 +128,11 @@ class _Joiner(ABC):
         lone, joined = list(self._lone.values()), list(self._joined.values())
         self._packer.keep(entry.dictionary for entry in (*lone, *joined))
         return _encoder.encode(_State(VERSION, lone, joined, self._packer.state()))
+
+    def _pack_some(self) -> None:
+        """Pack bit by bit what came some time ago, so that a snapshot finds little left to pack."""
+        while len(self._plain) > _MAX_PLAIN and self._packer.ready:
+            self._pack(self._plain.pop(next(iter(self._plain))))
 
     def _pack(self, entry: _Entry) -> None:
         packed = [self._packer.pack(call) for call in (*entry.reports, *entry.posted)]
@@ -291,6 +297,8 @@ def _few_at_once(postings: list[Posting]) -> Iterator[list[Posting]]:
 
 
 _AT_ONCE = 32
+_MAX_PLAIN = 64
+"""Entries of a shard that wait for a snapshot to be packed."""
 _MAX_REPORTS = 8
 _MAX_HEARD = 24
 """More where many calls share a key because of what their reports lack."""

@@ -4,7 +4,7 @@ After every `ingest` the sum of all postings equals the settlement of all spans 
 trace comes to, exactly the earlier posting is reversed and the corrected one made. Time is log time, passed in.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -28,6 +28,9 @@ from tokensense_otel.dataflow.facts import Kind, SpanFacts
 
 VERSION = 2
 _SECOND = 1_000_000_000
+_QUIET_NS = 2 * _SECOND
+"""After so long without a span a trace is packed. Most of those that get more later get it within this time."""
+_MAX_TOUCHED = 4_096
 _NOTHING = Sums()
 _replace = msgspec.structs.replace
 
@@ -64,6 +67,8 @@ class Ledger:
         self._open: OrderedDict[TraceKey, OpenTrace | RestingTrace] = OrderedDict()
         self._awake: dict[TraceKey, OpenTrace] = {}
         """Those of them that are at work, or were until the snapshot before."""
+        self._touched: deque[tuple[TraceKey, int]] = deque(maxlen=_MAX_TOUCHED)
+        """What was accounted lately and when, the oldest first."""
         self._spans = 0
         self._packer = Packer()
         self._recent = RecentIds(round(config.resend_window_s * _SECOND), config.max_resend_ids)
@@ -77,6 +82,7 @@ class Ledger:
         for key, facts_of_trace in by_trace.items():
             self._account(key, facts_of_trace, now_ns, changes)
         self._make_room(now_ns)
+        self._pack_quiet(now_ns)
         changes.trim()
         return changes
 
@@ -136,6 +142,15 @@ class Ledger:
         ledger._recent.load(state.recent)
         return ledger
 
+    def _pack_quiet(self, now_ns: int) -> None:
+        """Pack bit by bit what has been quiet for a moment, so that a snapshot finds little left to pack."""
+        touched, before_ns = self._touched, now_ns - _QUIET_NS
+        while touched and touched[0][1] <= before_ns:
+            key, last_ns = touched.popleft()
+            held = self._awake.get(key)
+            if held is not None and held.last_ns == last_ns and self._packer.ready:
+                held.rest(self._packer)
+
     def _account(self, key: TraceKey, spans: list[SpanFacts], now_ns: int, changes: Changes) -> None:
         held, was_open = self._held(key, now_ns)
         was_genai = held.has_genai
@@ -166,6 +181,7 @@ class Ledger:
             held.resting = None
             self._open[key] = self._awake[key] = held
             self._open.move_to_end(key)
+            self._touched.append((key, now_ns))
         if changed and held.has_genai:
             changes.seen += fresh
             if not was_genai:
