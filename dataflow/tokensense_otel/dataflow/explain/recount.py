@@ -11,7 +11,7 @@ import msgspec
 
 from tokensense_otel.core.call import Call
 from tokensense_otel.core.usage import Accounting
-from tokensense_otel.dataflow.accounting.identity import join
+from tokensense_otel.dataflow.accounting.joiner import join
 from tokensense_otel.dataflow.accounting.ledger import Price
 from tokensense_otel.dataflow.accounting.open_trace import OpenTrace
 from tokensense_otel.dataflow.accounting.sameness import clusters, same_response, same_twin, witness
