@@ -20,6 +20,7 @@ from tokensense_otel.dataflow.accounting.merge import complete, over
 from tokensense_otel.dataflow.accounting.packing import PLAIN, Packer, PackerState
 from tokensense_otel.dataflow.accounting.sameness import clusters, witness
 from tokensense_otel.dataflow.accounting.shards import is_heard
+from tokensense_otel.dataflow.snapshots import check_version
 
 VERSION = 2
 _SECOND = 1_000_000_000
@@ -49,12 +50,7 @@ class _State(msgspec.Struct, array_like=True):
     packer: PackerState
 
 
-class _Version(msgspec.Struct, array_like=True):
-    version: int
-
-
 _state_decoder = msgspec.msgpack.Decoder(_State)
-_version_decoder = msgspec.msgpack.Decoder(_Version)
 
 
 class Joiner(ABC):
@@ -153,9 +149,7 @@ class Joiner(ABC):
         Raises:
             ValueError: when the snapshot is of another version.
         """
-        version = _version_decoder.decode(snapshot).version
-        if version != VERSION:
-            raise ValueError(f"an identity snapshot of version {version}; this version reads {VERSION}")
+        check_version(snapshot, VERSION, "joined reports")
         state = _state_decoder.decode(snapshot)
         shard = cls(config, price)
         shard._packer = Packer(state.packer)

@@ -25,6 +25,7 @@ from tokensense_otel.dataflow.accounting.recent import RecentIds, RecentState, r
 from tokensense_otel.dataflow.accounting.sameness import order
 from tokensense_otel.dataflow.accounting.trace import settle
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
+from tokensense_otel.dataflow.snapshots import check_version
 
 VERSION = 2
 _SECOND = 1_000_000_000
@@ -45,13 +46,8 @@ class _State(msgspec.Struct, array_like=True):
     packer: PackerState
 
 
-class _Version(msgspec.Struct, array_like=True):
-    version: int
-
-
 _encoder = msgspec.msgpack.Encoder()
 _state_decoder = msgspec.msgpack.Decoder(_State)
-_version_decoder = msgspec.msgpack.Decoder(_Version)
 
 
 class Ledger:
@@ -129,9 +125,7 @@ class Ledger:
         Raises:
             ValueError: when the snapshot is of another version.
         """
-        version = _version_decoder.decode(snapshot).version
-        if version != VERSION:
-            raise ValueError(f"a ledger snapshot of version {version}; this version reads {VERSION}")
+        check_version(snapshot, VERSION, "a ledger")
         state = _state_decoder.decode(snapshot)
         ledger = cls(config, price)
         ledger._packer = Packer(state.packer)

@@ -20,6 +20,7 @@ from tokensense_otel.dataflow.accounting.meter import Interval, Meter, posting_o
 from tokensense_otel.dataflow.accounting.sameness import names_agree, order
 from tokensense_otel.dataflow.accounting.series import Series
 from tokensense_otel.dataflow.facts import Covered, MeterPoint
+from tokensense_otel.dataflow.snapshots import check_version
 
 VERSION = 1
 _SECOND = 1_000_000_000
@@ -133,9 +134,8 @@ class MeteredCalls:
         Raises:
             ValueError: when the snapshot is of another version.
         """
+        check_version(snapshot, VERSION, "metered calls")
         state = _decoder.decode(snapshot)
-        if state.version != VERSION:
-            raise ValueError(f"a snapshot of metered calls of version {state.version}; this version reads {VERSION}")
         shard = cls(config, price)
         shard._services = OrderedDict(state.services)
         shard._forgot_ns = state.forgot_ns

@@ -22,6 +22,7 @@ from tokensense_otel.dataflow.rules.registry import CALL_RULES, MEMORY_RULES, RU
 from tokensense_otel.dataflow.rules.rule import SECOND_NS, RuleConfig
 from tokensense_otel.dataflow.rules.series import Series, decode_key, restore
 from tokensense_otel.dataflow.rules.table import Key, Table
+from tokensense_otel.dataflow.snapshots import check_version
 
 VERSION: Final = 1
 SKEW_NS: Final = 300 * SECOND_NS
@@ -103,11 +104,9 @@ class RuleShard:
         Raises:
             ValueError: when `snapshot` is of another version.
         """
-        version, *rest = _decode(snapshot)
-        if version != VERSION:
-            raise ValueError(f"rules state has version {version}, this is version {VERSION}")
+        check_version(snapshot, VERSION, "rules")
         shard = cls(rules, catalogue)
-        shard._advanced_ns, clamped, tables = rest
+        _, shard._advanced_ns, clamped, tables = _decode(snapshot)
         shard._clamped = dict(clamped)
         for name, (blobs, doubts) in tables.items():
             table = shard._tables.get(name)

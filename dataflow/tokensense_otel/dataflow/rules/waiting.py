@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from tokensense_otel.core.call import Call, Posting
+from tokensense_otel.dataflow.snapshots import check_version
 
 VERSION: Final = 1
 _SECOND: Final = 1_000_000_000
@@ -85,9 +86,8 @@ class WaitingRoom:
         Raises:
             ValueError: when the snapshot is of another version.
         """
+        check_version(snapshot, VERSION, "waiting calls")
         state = _decoder.decode(snapshot)
-        if state.version != VERSION:
-            raise ValueError(f"waiting calls of version {state.version}; this version reads {VERSION}")
         room = cls(wait_s)
         room._since = OrderedDict(state.since)
         room._late = OrderedDict(state.late)
