@@ -124,7 +124,6 @@ def _measure(start: "Callable[[Path], AbstractContextManager[Target]]", bodies: 
         path = Path(folder) / "bodies"
         write_bodies(path, bodies)
         before = cpu_seconds(target.pids())
-        began = time.perf_counter()
         told = run_load(target.endpoint, path, CONNECTIONS)
         if told["refused"]:
             raise AssertionError(f"{told['refused']} requests were refused")
@@ -133,7 +132,6 @@ def _measure(start: "Callable[[Path], AbstractContextManager[Target]]", bodies: 
         waited = time.perf_counter()
         target.settle(_calls(bodies))
         settled = time.perf_counter() - waited
-        assert waited - began >= acknowledged
         return Result(acknowledged, acknowledged + settled, cpu_seconds(target.pids()) - before)
 
 
