@@ -4,68 +4,21 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 from backports import zstd
-from google.rpc import status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from tests.support.asking_http import ENTRY, JSON, JSON_TYPE, PROTOBUF, PROTOBUF_TYPE, answers, served, status_of
 from tests.support.otlp_json import to_otlp_json
 from tests.support.otlp_requests import sound_span, trace_request
-from tests.support.receiving import NOW, MemoryLog, running
+from tests.support.receiving import NOW, MemoryLog
 from tokensense_otel.core.errors import Permanent, Retryable, Throttled
 from tokensense_otel.receiver.log.entry import Entry, Signal
 from tokensense_otel.receiver.server import Receiver
-
-REQUEST = trace_request([sound_span(1), sound_span(2)])
-PROTOBUF = REQUEST.SerializeToString()
-JSON = to_otlp_json(REQUEST)
-ENTRY = Entry(Signal.TRACES, "default", "", NOW, PROTOBUF)
-PROTOBUF_TYPE, JSON_TYPE = "application/x-protobuf", "application/json"
-
-Story = Callable[[httpx2.AsyncClient, Receiver], Awaitable[None]]
-
-
-def served(log: MemoryLog, story: Story, **settings: Any) -> None:
-    async def run() -> None:
-        async with running(log, **settings) as receiver, httpx2.AsyncClient(trust_env=False) as client:
-            client.base_url = httpx2.URL(f"http://{receiver.endpoints.http}")
-            await story(client, receiver)
-
-    asyncio.run(run())
-
-
-def answers(
-    log: MemoryLog,
-    body: bytes = PROTOBUF,
-    *,
-    method: str = "POST",
-    path: str = "/v1/traces",
-    content_type: str | None = PROTOBUF_TYPE,
-    headers: dict[str, str] | None = None,
-    **settings: Any,
-) -> httpx2.Response:
-    """The answer to one request."""
-    found: list[httpx2.Response] = []
-
-    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
-        sent = {**({"content-type": content_type} if content_type else {}), **(headers or {})}
-        found.append(await client.request(method, path, content=body, headers=sent))
-
-    served(log, story, **settings)
-    return found[0]
-
-
-def status_of(answer: httpx2.Response) -> status_pb2.Status:
-    """The Status that the body must be, in the format that its content type says."""
-    if answer.headers["content-type"] == PROTOBUF_TYPE:
-        return status_pb2.Status.FromString(answer.content)
-    assert answer.headers["content-type"] == JSON_TYPE
-    document = json.loads(answer.content)
-    return status_pb2.Status(code=document["code"], message=document["message"])
 
 
 @pytest.mark.parametrize(
@@ -333,142 +286,3 @@ def test_keys_decide_before_the_body_is_read() -> None:
 
     served(log, story, auth=keys)
     assert log.entries == [Entry(Signal.TRACES, "acme", "web", NOW, PROTOBUF)]
-
-
-def test_beyond_the_bytes_in_flight_senders_come_back_later() -> None:
-    """OTLP checklist 28, 54, 87: over the budget is 503 with a short delay, at once; then there is room again."""
-    log = MemoryLog()
-    size = len(PROTOBUF)
-
-    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
-        headers = {"content-type": PROTOBUF_TYPE}
-        log.gate = asyncio.Event()
-        held = []
-        for _ in range(2):
-            log.waiting.clear()
-            held.append(asyncio.create_task(client.post("/v1/traces", content=PROTOBUF, headers=headers)))
-            await log.waiting.wait()
-        refused = await client.post("/v1/traces", content=PROTOBUF, headers=headers)
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        log.gate.set()
-        assert [answer.status_code for answer in await asyncio.gather(*held)] == [200, 200]
-        assert (await client.post("/v1/traces", content=PROTOBUF, headers=headers)).status_code == 200
-
-    served(log, story, max_request_bytes=size, max_in_flight_bytes=2 * size)
-    assert len(log.entries) == 3
-
-
-def test_a_log_that_hangs_holds_nobody() -> None:
-    """OTLP checklist 84: a request waits for the log no longer than append_timeout_s, then its sender keeps it."""
-    log = MemoryLog()
-
-    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
-        log.gate = asyncio.Event()
-        answer = await client.post("/v1/traces", content=PROTOBUF, headers={"content-type": PROTOBUF_TYPE})
-        assert answer.status_code == 503
-        assert "slow" in status_of(answer).message
-
-    served(log, story, append_timeout_s=0.01)
-
-
-def test_a_body_that_never_ends_is_answered() -> None:
-    """A sender that stalls in its body is told to try again, and gives back what it held."""
-    log = MemoryLog()
-
-    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
-        reader, writer = await asyncio.open_connection(*receiver.endpoints.http.split(":"))
-        writer.write(
-            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\ncontent-type: application/json\r\n\r\n{"
-        )
-        assert (await reader.readuntil(b"\r\n")).split()[1] == b"503"
-        writer.close()
-        await writer.wait_closed()
-        answer = await client.post("/v1/traces", content=PROTOBUF, headers={"content-type": PROTOBUF_TYPE})
-        assert answer.status_code == 200
-
-    served(log, story, http={"endpoint": "127.0.0.1:0", "read_timeout_s": 0.05})
-
-
-def test_a_sender_that_hangs_up_harms_nobody() -> None:
-    """A connection closed in the middle of a body keeps nothing and leaves the server in order."""
-    log = MemoryLog()
-
-    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
-        _, writer = await asyncio.open_connection(*receiver.endpoints.http.split(":"))
-        writer.write(
-            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\ncontent-type: application/json\r\n\r\n{"
-        )
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-        answer = await client.post("/v1/traces", content=PROTOBUF, headers={"content-type": PROTOBUF_TYPE})
-        assert answer.status_code == 200
-
-    served(log, story)
-    assert log.entries == [ENTRY]
-
-
-@pytest.mark.parametrize(
-    "noise", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST /v1/traces HTTP/9.9\r\n\r\n", b"\0" * 100]
-)
-def test_bytes_that_are_no_http_are_survived(noise: bytes) -> None:
-    """OTLP checklist 102: noise on the port is answered or hung up on, and the next sender is served."""
-    log = MemoryLog()
-
-    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
-        reader, writer = await asyncio.open_connection(*receiver.endpoints.http.split(":"))
-        writer.write(noise)
-        writer.write_eof()
-        await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        answer = await client.post("/v1/traces", content=PROTOBUF, headers={"content-type": PROTOBUF_TYPE})
-        assert answer.status_code == 200
-
-    served(log, story)
-
-
-def test_a_tenant_that_sends_too_much_is_asked_to_wait() -> None:
-    """OTLP checklist 52, 54, 80, 81: 429 with Retry-After of at most 5 s, before the body is read, for it only."""
-    log = MemoryLog()
-    keys = [{"name": name, "tenant": name, "key": name} for name in ("a", "b")]
-
-    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
-        async def post(key: str, body: bytes = PROTOBUF) -> httpx2.Response:
-            headers = {"content-type": PROTOBUF_TYPE, "ts-api-key": key}
-            return await client.post("/v1/traces", content=body, headers=headers)
-
-        assert (await post("a")).status_code == 200
-        refused = await post("a", b"this is not even looked at")
-        assert (refused.status_code, status_of(refused).code, refused.headers["retry-after"]) == (429, 8, "5")
-        assert "tenant 'a'" in status_of(refused).message
-        assert (await post("b")).status_code == 200
-
-    served(log, story, auth={"keys": keys}, limits={"spans_per_s": 0.001, "burst_s": 1})
-    assert [entry.tenant for entry in log.entries] == ["a", "b"]
-
-
-def test_one_tenants_flood_leaves_room_for_another() -> None:
-    """While one tenant's requests fill its part of what may be in work, the other's are taken."""
-    log = MemoryLog()
-    size = len(PROTOBUF)
-    keys = [{"name": name, "tenant": name, "key": name} for name in ("a", "b")]
-
-    async def story(client: httpx2.AsyncClient, receiver: Receiver) -> None:
-        def post(key: str) -> asyncio.Task[httpx2.Response]:
-            headers = {"content-type": PROTOBUF_TYPE, "ts-api-key": key}
-            return asyncio.create_task(client.post("/v1/traces", content=PROTOBUF, headers=headers))
-
-        log.gate = asyncio.Event()
-        held = []
-        for key in ("a", "a", "b"):
-            log.waiting.clear()
-            held.append(post(key))
-            await log.waiting.wait()
-            if key == "a" and len(held) == 2:
-                assert (await post("a")).status_code == 503
-        log.gate.set()
-        assert [answer.status_code for answer in await asyncio.gather(*held)] == [200] * 3
-
-    served(log, story, auth={"required": True, "keys": keys}, max_request_bytes=size, max_in_flight_bytes=4 * size)
-    assert [entry.tenant for entry in log.entries] == ["a", "a", "b"]
