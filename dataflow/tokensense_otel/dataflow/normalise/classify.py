@@ -61,6 +61,7 @@ OPERATIONS: Final[dict[str, Found]] = {
 """`gen_ai.operation.name` → what it is. Any other value (agents, workflows, steps) is a wrapper."""
 
 _LITELLM: Final[dict[str, Found]] = {
+    "completion": _CHAT,
     "anthropic_messages": _CHAT,
     "pass_through_endpoint": _CHAT,
     "llm_passthrough_route": _CHAT,
@@ -69,7 +70,8 @@ _LITELLM: Final[dict[str, Found]] = {
     "image_edit": (Kind.CALL, "image"),
     "image_variation": (Kind.CALL, "image"),
 }
-"""Further operations of LiteLLM, which writes the name of the function that was called: `acompletion`, `_arealtime`."""
+"""Operations of LiteLLM, which writes the name of the function that was called: `acompletion`, `_arealtime`. Its
+`completion` takes messages; that of older models is its `text_completion`."""
 
 _BY_MARKER: Final[tuple[tuple[str, dict[str, Found]], ...]] = (
     (
@@ -174,12 +176,11 @@ def classify(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping
 
 
 def _of_operation(dialect: Dialect, operation: str) -> Found | None:
-    found = OPERATIONS.get(operation)
-    if found is None and dialect.name == "litellm":
-        function = operation.removeprefix("_")
-        for name in (function, function.removeprefix("a")):
-            found = found or _LITELLM.get(name) or OPERATIONS.get(name)
-    return found
+    if dialect.name != "litellm":
+        return OPERATIONS.get(operation)
+    function = operation.removeprefix("_")
+    names = (function, function.removeprefix("a"))
+    return next((found for name in names if (found := _LITELLM.get(name) or OPERATIONS.get(name))), None)
 
 
 def told_by(dialect: Dialect, known_scope: bool, name: str, attributes: Mapping[str, Any]) -> str:

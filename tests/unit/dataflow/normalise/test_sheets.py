@@ -186,6 +186,18 @@ ROWS: Final = [
         "LiteLLM, acompletion",
         "litellm", "litellm_request",
         "op=acompletion system=openai asked=m in=12 out=3",
+        "openai", "chat", Tokens(12, 3, None, 0),
+    ),
+    (
+        "LiteLLM, completion",
+        "litellm", "litellm_request",
+        "op=completion system=openai asked=m in=12 out=3",
+        "openai", "chat", Tokens(12, 3, None, 0),
+    ),
+    (
+        "LiteLLM, atext_completion",
+        "litellm", "litellm_request",
+        "op=atext_completion system=openai asked=m in=12 out=3",
         "openai", "text_completion", Tokens(12, 3, None, 0),
     ),
     (
