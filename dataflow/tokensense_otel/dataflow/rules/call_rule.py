@@ -12,9 +12,9 @@ import msgspec
 from tokensense_otel.core.call import UNATTRIBUTED, Call, Cost, CostKind, Source
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules.evaluation.series import BUCKETS, MONEY, NO_MONEY, CallSeries
+from tokensense_otel.dataflow.rules.evaluation.windows import Rolling
 from tokensense_otel.dataflow.rules.rule import HOUR_NS, Rule, RuleConfig, WindowConfig
-from tokensense_otel.dataflow.rules.series import BUCKETS, MONEY, NO_MONEY, CallSeries
-from tokensense_otel.dataflow.windows import Rolling
 
 NOT_TEXT: Final = frozenset({"embeddings", "rerank", "moderation", "image", "speech", "transcription"})
 """Operations whose answer is no text, so that its length says nothing."""

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokensense_otel.core.config import Config
-from tokensense_otel.dataflow.rules.cache_waste import CacheWasteConfig
-from tokensense_otel.dataflow.rules.long_prompts import LongPromptsConfig
-from tokensense_otel.dataflow.rules.model_downgrade import ModelDowngradeConfig
-from tokensense_otel.dataflow.rules.model_misuse import ModelMisuseConfig
-from tokensense_otel.dataflow.rules.ram_over_provision import RamOverProvisionConfig
+from tokensense_otel.dataflow.rules.builtin.cache_waste import CacheWasteConfig
+from tokensense_otel.dataflow.rules.builtin.long_prompts import LongPromptsConfig
+from tokensense_otel.dataflow.rules.builtin.model_downgrade import ModelDowngradeConfig
+from tokensense_otel.dataflow.rules.builtin.model_misuse import ModelMisuseConfig
+from tokensense_otel.dataflow.rules.builtin.ram_over_provision import RamOverProvisionConfig
+from tokensense_otel.dataflow.rules.builtin.spike import SpikeConfig
+from tokensense_otel.dataflow.rules.builtin.unpriced import UnpricedConfig
 from tokensense_otel.dataflow.rules.rule import RuleConfig
-from tokensense_otel.dataflow.rules.spike import SpikeConfig
-from tokensense_otel.dataflow.rules.unpriced import UnpricedConfig
 
 Overrides = Mapping[str, Mapping[str, Any]]
 """Rule name → option → value; only what differs."""

@@ -4,15 +4,15 @@ from typing import Any, Final
 
 import msgspec
 
-from tokensense_otel.dataflow.rules.cache_waste import CacheWaste
+from tokensense_otel.dataflow.rules.builtin.cache_waste import CacheWaste
+from tokensense_otel.dataflow.rules.builtin.long_prompts import LongPrompts
+from tokensense_otel.dataflow.rules.builtin.model_downgrade import ModelDowngrade
+from tokensense_otel.dataflow.rules.builtin.model_misuse import ModelMisuse
+from tokensense_otel.dataflow.rules.builtin.ram_over_provision import RamOverProvision
+from tokensense_otel.dataflow.rules.builtin.spike import Spike
+from tokensense_otel.dataflow.rules.builtin.unpriced import Unpriced
 from tokensense_otel.dataflow.rules.call_rule import CallRule
-from tokensense_otel.dataflow.rules.long_prompts import LongPrompts
-from tokensense_otel.dataflow.rules.model_downgrade import ModelDowngrade
-from tokensense_otel.dataflow.rules.model_misuse import ModelMisuse
-from tokensense_otel.dataflow.rules.ram_over_provision import RamOverProvision
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
-from tokensense_otel.dataflow.rules.spike import Spike
-from tokensense_otel.dataflow.rules.unpriced import Unpriced
 
 CALL_RULES: Final[tuple[CallRule[Any], ...]] = (
     ModelMisuse(),

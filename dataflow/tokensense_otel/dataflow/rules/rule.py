@@ -13,7 +13,7 @@ from pydantic import Field
 from tokensense_otel.core.config import Config
 from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules.series import Series
+from tokensense_otel.dataflow.rules.evaluation.series import Series
 
 HOUR_NS = 3_600_000_000_000
 SECOND_NS = 1_000_000_000

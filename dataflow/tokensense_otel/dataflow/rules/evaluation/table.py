@@ -10,8 +10,8 @@ from collections import OrderedDict
 from itertools import islice
 from typing import Any, Final
 
+from tokensense_otel.dataflow.rules.evaluation.series import Series
 from tokensense_otel.dataflow.rules.rule import Rule
-from tokensense_otel.dataflow.rules.series import Series
 
 Key = tuple[str, ...]
 """(tenant, project, …the rule's own parts)."""

@@ -7,8 +7,8 @@ from pydantic import Field
 from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.facts import MemorySample
 from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules.evaluation.series import MemorySeries
 from tokensense_otel.dataflow.rules.rule import HOUR_NS, SECOND_NS, Rule, WindowConfig, Words
-from tokensense_otel.dataflow.rules.series import MemorySeries
 
 MILLION = 1_000_000
 MIB = 1_048_576

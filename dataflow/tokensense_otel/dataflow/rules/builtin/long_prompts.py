@@ -9,8 +9,8 @@ from tokensense_otel.core.call import Call, Cost, Tokens
 from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.call_rule import NOT_TEXT, Fact, WindowRule, average, team_of
+from tokensense_otel.dataflow.rules.evaluation.series import CallSeries
 from tokensense_otel.dataflow.rules.rule import WindowConfig, Words
-from tokensense_otel.dataflow.rules.series import CallSeries
 
 
 class LongPromptsConfig(WindowConfig):

@@ -9,8 +9,8 @@ from tokensense_otel.core.call import Call, Cost
 from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.call_rule import Fact, WindowRule, team_of
+from tokensense_otel.dataflow.rules.evaluation.series import MONEY, NO_MONEY, CallSeries
 from tokensense_otel.dataflow.rules.rule import WindowConfig, Words
-from tokensense_otel.dataflow.rules.series import MONEY, NO_MONEY, CallSeries
 
 
 class CacheWasteConfig(WindowConfig):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokensense_otel.dataflow.windows import Peaks, Rolling
+from tokensense_otel.dataflow.rules.evaluation.windows import Peaks, Rolling
 
 SIZE = 10
 COUNT = 6

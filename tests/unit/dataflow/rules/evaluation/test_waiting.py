@@ -2,7 +2,7 @@
 
 from tests.support.calls import NOON, SECOND, a_call, posted
 from tokensense_otel.core.call import Call, Dimensions, Posting
-from tokensense_otel.dataflow.rules.waiting import WaitingRoom
+from tokensense_otel.dataflow.rules.evaluation.waiting import WaitingRoom
 
 NOBODY = Dimensions(service="cart")
 

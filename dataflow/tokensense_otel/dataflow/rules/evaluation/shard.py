@@ -15,13 +15,13 @@ from tokensense_otel.dataflow.facts import MemorySample
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import events
 from tokensense_otel.dataflow.rules.call_rule import CallRule
-from tokensense_otel.dataflow.rules.compose import compose
 from tokensense_otel.dataflow.rules.config import RuleSet
-from tokensense_otel.dataflow.rules.episodes import step
+from tokensense_otel.dataflow.rules.evaluation.compose import compose
+from tokensense_otel.dataflow.rules.evaluation.episodes import step
+from tokensense_otel.dataflow.rules.evaluation.series import Series, decode_key, restore
+from tokensense_otel.dataflow.rules.evaluation.table import Key, Table
 from tokensense_otel.dataflow.rules.registry import CALL_RULES, MEMORY_RULES, RULES
 from tokensense_otel.dataflow.rules.rule import SECOND_NS, RuleConfig
-from tokensense_otel.dataflow.rules.series import Series, decode_key, restore
-from tokensense_otel.dataflow.rules.table import Key, Table
 from tokensense_otel.dataflow.snapshots import check_version
 
 VERSION: Final = 1

@@ -27,7 +27,7 @@ from tokensense_otel.core.call import Call, Posting, Tokens
 from tokensense_otel.core.insight import Insight, Status
 from tokensense_otel.dataflow.rules import RuleSet, RuleShard
 from tokensense_otel.dataflow.rules.config import RulesConfig
-from tokensense_otel.dataflow.rules.engine import SKEW_NS
+from tokensense_otel.dataflow.rules.evaluation.shard import SKEW_NS
 
 MODELS = [
     ("openai", "gpt-4o"),

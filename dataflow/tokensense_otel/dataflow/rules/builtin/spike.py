@@ -8,9 +8,9 @@ from tokensense_otel.core.call import Call
 from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.call_rule import CallRule, Fact, average, team_of
+from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, MONEY, CallSeries
+from tokensense_otel.dataflow.rules.evaluation.windows import Rolling
 from tokensense_otel.dataflow.rules.rule import RuleConfig, Words
-from tokensense_otel.dataflow.rules.series import DAY_NS, MONEY, CallSeries
-from tokensense_otel.dataflow.windows import Rolling
 
 MEMORY_DAYS = 31
 

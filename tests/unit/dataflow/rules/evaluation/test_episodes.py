@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokensense_otel.core.insight import Status
-from tokensense_otel.dataflow.rules.episodes import Episode, Transition, step
+from tokensense_otel.dataflow.rules.evaluation.episodes import Episode, Transition, step
 
 KEY = ("default", "default", "SPIKE", "checkout")
 

@@ -5,9 +5,9 @@ from typing import Any
 from tokensense_otel.core.insight import Insight, Severity, Status, rfc3339
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules.episodes import Transition
+from tokensense_otel.dataflow.rules.evaluation.episodes import Transition
+from tokensense_otel.dataflow.rules.evaluation.series import CallSeries, Series
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
-from tokensense_otel.dataflow.rules.series import CallSeries, Series
 
 
 def compose(

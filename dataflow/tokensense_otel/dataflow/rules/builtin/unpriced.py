@@ -8,8 +8,8 @@ from pydantic import Field
 from tokensense_otel.core.call import Call, CostKind
 from tokensense_otel.dataflow.pricing import BAD_USAGE, Catalogue
 from tokensense_otel.dataflow.rules.call_rule import Fact, WindowRule, team_of
+from tokensense_otel.dataflow.rules.evaluation.series import CallSeries
 from tokensense_otel.dataflow.rules.rule import WindowConfig, Words
-from tokensense_otel.dataflow.rules.series import CallSeries
 
 _NO_MODEL: Final = "unknown"
 

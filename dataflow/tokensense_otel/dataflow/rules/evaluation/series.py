@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tokensense_otel.dataflow.rules.episodes import Episode
-from tokensense_otel.dataflow.windows import Peaks, Rolling
+from tokensense_otel.dataflow.rules.evaluation.episodes import Episode
+from tokensense_otel.dataflow.rules.evaluation.windows import Peaks, Rolling
 
 DAY_NS: Final = 86_400_000_000_000
 BUCKETS: Final = 96

@@ -1,0 +1,1 @@
+"""How rules are evaluated: keys, windows, episodes, and the shard that joins them."""
