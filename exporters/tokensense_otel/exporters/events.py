@@ -23,9 +23,15 @@ DEGRADED = Happening(
 )
 SUPPRESSED = Happening(
     "exporter_suppressed",
-    "Deliveries not sent because their exporter was removed from the configuration.",
+    "Deliveries that need not be sent: their exporter is no longer configured, or they were over while muted.",
+    labels=("exporter", "reason"),
+    level=logging.INFO,
+)
+HELD = Happening(
+    "exporter_held",
+    "Times a delivery was held back by a silence, an acknowledgement or a maintenance window.",
     labels=("exporter",),
-    level=logging.WARNING,
+    level=logging.INFO,
 )
 FAILING = Happening(
     "exporter_failing",

@@ -1,6 +1,7 @@
 """The exporters as a component: what the `exporters` process runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from sqlalchemy import Engine
 
@@ -10,6 +11,8 @@ from tokensense_otel.exporters.config import HttpExporterConfig, redacted, secre
 from tokensense_otel.exporters.delivery.ring import Ring
 from tokensense_otel.exporters.exporter import Context, NamedExporter
 from tokensense_otel.exporters.http.client import HttpClient
+from tokensense_otel.exporters.muting.config import MaintenanceConfig
+from tokensense_otel.exporters.muting.gate import Gate
 from tokensense_otel.store.outbox import Outbox
 
 
@@ -51,11 +54,18 @@ class Exporters:
     """Delivers every insight of the store to every exporter, at least once, until it is stopped."""
 
     def __init__(
-        self, exporters: Sequence[NamedExporter], engine: Engine, clock: Clock = system_clock, *, grace_s: float = 10.0
+        self,
+        exporters: Sequence[NamedExporter],
+        engine: Engine,
+        clock: Clock = system_clock,
+        *,
+        maintenance: Mapping[str, MaintenanceConfig] = MappingProxyType({}),
+        grace_s: float = 10.0,
     ) -> None:
         self._exporters = exporters
         self._engine = engine
         self._clock = clock
+        self._maintenance = maintenance
         self._grace_s = grace_s
         self._running: list[Running] = []
         self._ring: Ring | None = None
@@ -71,7 +81,8 @@ class Exporters:
                 running = Running(named, self._clock)
                 await running.start()
                 self._running.append(running)
-            self._ring = Ring(Outbox(self._engine, self._clock), self._exporters, clock=self._clock)
+            gate = Gate(self._engine, self._maintenance, self._clock)
+            self._ring = Ring(Outbox(self._engine, self._clock), self._exporters, gate=gate, clock=self._clock)
             await self._ring.start()
         except BaseException:
             await self.stop()

@@ -4,13 +4,14 @@ import logging
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tokensense_otel.core.config import Config
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.normalise.config import AttributionConfig, NormaliseConfig
 from tokensense_otel.dataflow.pricing.config import PricesConfig
 from tokensense_otel.dataflow.rules.config import RulesConfig, RuleSet
+from tokensense_otel.exporters.muting.config import MaintenanceConfig
 from tokensense_otel.receiver.config import ReceiverConfig
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.service.api.config import ApiConfig
@@ -51,8 +52,10 @@ class Settings(Config):
     """What is kept of recent traces, so that each call can be explained. See docs/explain.md."""
     exporters: dict[str, dict[str, Any]] = Field(default={"console": {"type": "console"}})
     """Where insights go: a name of your own → `type` and the keys of that type. See docs/exporters.md."""
+    maintenance: dict[str, MaintenanceConfig] = Field(default={})
+    """Windows that come again, in which findings wait: a name of your own → its keys. See docs/silences.md."""
     rules: RulesConfig = RulesConfig()
-    """Thresholds: a rule's name → its keys. See docs/rules.md."""
+    """Thresholds: a rule's name → its keys. See docs/rules/README.md."""
     projects: dict[str, ProjectConfig] = Field(default={})
     """What is different for a project (`tokensense.project`, or the project of the sender's key)."""
     prices: PricesConfig = PricesConfig()
@@ -76,6 +79,15 @@ class Settings(Config):
         if "\0" in str(value):
             raise ValueError("a path holds no null byte; write the folder out")
         return value
+
+    @model_validator(mode="after")
+    def _a_partition_each(self) -> "Settings":
+        if self.receiver.processes > self.log.partitions:
+            raise ValueError(
+                f"receiver.processes: each writes partitions of its own, and log.partitions is {self.log.partitions}; "
+                f"write {self.log.partitions} or less"
+            )
+        return self
 
     @property
     def rule_set(self) -> RuleSet:

@@ -8,7 +8,7 @@ from importlib.metadata import version as installed_version
 import typer
 
 from tokensense_otel.core.errors import ConfigError
-from tokensense_otel.service.commands import doctor, explain, exporters, outbox, read, replay, rules
+from tokensense_otel.service.commands import doctor, explain, exporters, insights, outbox, read, replay, rules, silences
 from tokensense_otel.service.commands import run as running
 from tokensense_otel.service.commands.options import FormatOption
 from tokensense_otel.service.output import Format, note, print_json, say
@@ -29,7 +29,6 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     running.demo,
     replay.replay,
     read.usage,
-    read.insights,
     read.report,
     explain.explain,
     doctor.doctor,
@@ -40,6 +39,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(insights.app, name="insights")
+app.add_typer(silences.app, name="silences")
 app.add_typer(exporters.app, name="exporters")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(rules.app, name="rules")

@@ -66,5 +66,10 @@ def _rich(columns: Sequence[str], rows: list[list[str]], right: Sequence[str]) -
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    # Names come from telemetry: nothing in them may steer a terminal.
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(value))
+    # Names come from telemetry.
+    return clean(str(value))
+
+
+def clean(text: str) -> str:
+    """The text on one line, without anything that steers a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

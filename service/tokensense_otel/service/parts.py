@@ -17,6 +17,7 @@ from tokensense_otel.core.events import configure_logging, share_metrics
 from tokensense_otel.service import handshake, places
 from tokensense_otel.service.config import Settings
 from tokensense_otel.service.loader import Loaded
+from tokensense_otel.service.units import Unit
 
 if TYPE_CHECKING:
     from tokensense_otel.receiver.log.log import LogReader
@@ -24,16 +25,19 @@ if TYPE_CHECKING:
 Report = Callable[[Mapping[str, str]], None]
 """Called once with the real endpoints when the part works."""
 
-_PREDECESSOR_S = 60.0
+PREDECESSOR_S = 60.0
 """How long a part under a supervisor waits for one of a killed supervisor that is still finishing its work."""
 
+_PROBED_S = 0.2
+"""Longer than it takes to look whether a part runs, for which its lock is held."""
 
-def run_supervised(part: str, ready_fd: int) -> None:
-    """Run a part of `up`: settings from standard input, readiness to `ready_fd`, end with the supervisor."""
+
+def run_supervised(unit: Unit, ready_fd: int) -> None:
+    """Run a process of `up`: settings from standard input, readiness to `ready_fd`, end with the supervisor."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loaded = handshake.read_settings(sys.stdin.buffer)
     handshake.stop_with(sys.stdin.fileno())
-    _run(part, loaded, lambda endpoints: handshake.report_ready(ready_fd, part, endpoints), _PREDECESSOR_S)
+    _run(unit, loaded, lambda endpoints: handshake.report_ready(ready_fd, unit.part, endpoints), PREDECESSOR_S)
 
 
 def run_alone(part: str, loaded: Loaded, report: Report) -> None:
@@ -42,27 +46,32 @@ def run_alone(part: str, loaded: Loaded, report: Report) -> None:
     Raises:
         ConfigError: when it cannot be started here.
     """
-    _run(part, loaded, report, 0.0)
+    _run(Unit(part), loaded, report, _PROBED_S)
 
 
-def _run(part: str, loaded: Loaded, report: Report, wait_s: float) -> None:
+def _run(unit: Unit, loaded: Loaded, report: Report, wait_s: float) -> None:
     settings = loaded.settings
     places.make_dirs(settings.data_dir)
     share_metrics(places.metrics_dir(settings.data_dir))  # the API adds up what the processes counted
     configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
-    with places.only_one(settings.data_dir, part, wait_s=wait_s):
-        _RUNNERS[part](loaded, report)
+    with places.only_one(settings.data_dir, unit.name, wait_s=wait_s):
+        if unit.part == "receiver":
+            _receiver(loaded, report, unit.number, wait_s)
+        else:
+            _RUNNERS[unit.part](loaded, report)
 
 
-def _receiver(loaded: Loaded, report: Report) -> None:
+def _receiver(loaded: Loaded, report: Report, number: int, wait_s: float) -> None:
     from tokensense_otel.receiver.listening import allow_connections
     from tokensense_otel.receiver.log.embedded import EmbeddedLog
+    from tokensense_otel.receiver.log.share import Share
     from tokensense_otel.receiver.server import Receiver
 
     settings = loaded.settings
     allow_connections(settings.receiver.grpc.max_connections + settings.receiver.http.max_connections)
     log = EmbeddedLog(settings.log, places.log_dir(settings.data_dir))
-    receiver = Receiver(settings.receiver, log.writer(), system_clock)
+    writer = log.writer(Share(number - 1, settings.receiver.processes), wait_s)
+    receiver = Receiver(settings.receiver, writer, system_clock)
     _serve(receiver, lambda: report(receiver.endpoints._asdict()))
 
 
@@ -98,7 +107,8 @@ def _exporters(loaded: Loaded, report: Report) -> None:
     settings = loaded.settings
     engine = open_database(settings.store.url, data_dir=settings.data_dir)
     named = load_exporters(settings.exporters, base_dir=loaded.base_dir)
-    _serve(Exporters(named, engine, system_clock), lambda: report({}))
+    exporters = Exporters(named, engine, system_clock, maintenance=settings.maintenance)
+    _serve(exporters, lambda: report({}))
     engine.dispose()
 
 
@@ -184,7 +194,6 @@ def _on_stop(handler: Callable[..., Any]) -> None:
 
 
 _RUNNERS: dict[str, Callable[[Loaded, Report], None]] = {
-    "receiver": _receiver,
     "dataflow": _dataflow,
     "exporters": _exporters,
     "api": _api,

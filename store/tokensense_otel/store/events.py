@@ -18,3 +18,5 @@ ROLLUP_BEHIND = Happening(
     labels=("part",),
     level=logging.ERROR,
 )
+MUTED = Happening("mutes_added", "Silences and acknowledgements put on record.", labels=("kind",), level=logging.INFO)
+UNMUTED = Happening("mutes_ended", "Silences and acknowledgements ended by hand.", labels=("kind",), level=logging.INFO)

@@ -76,3 +76,11 @@ def list_insights(
     with engine.connect() as connection:
         rows = connection.execute(query.order_by(insights.c.seq.desc()).limit(limit)).all()
     return [(row.seq, decode_insight(row.body)) for row in reversed(rows)]
+
+
+def read_episode(engine: Engine, some_id: str) -> list[Insight]:
+    """The insights of an episode, oldest first, by the id of the episode or of one of its insights; else none."""
+    named = sa.select(insights.c.episode_id).where(sa.or_(insights.c.id == some_id, insights.c.episode_id == some_id))
+    query = sa.select(insights.c.body).where(insights.c.episode_id == named.limit(1).scalar_subquery())
+    with engine.connect() as connection:
+        return [decode_insight(row.body) for row in connection.execute(query.order_by(insights.c.seq))]

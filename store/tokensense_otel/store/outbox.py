@@ -132,7 +132,7 @@ class Outbox:
         """Up to `limit` deliveries that may be sent, oldest first: the first of each lane whose time has come.
 
         A lane is an exporter's deliveries for one episode; the second waits until the first has ended. `None` as the
-        time asks for the oldest, whether their time has come or not.
+        time asks for the oldest, whether their time has come or not, but for what is held back.
         """
         earlier = deliveries.alias("earlier")
         blocked = sa.exists().where(
@@ -144,6 +144,8 @@ class Outbox:
         query = _listing().where(deliveries.c.exporter == exporter, deliveries.c.state == State.PENDING, ~blocked)
         if now_ns is not None:
             query = query.where(deliveries.c.next_ns <= now_ns)
+        else:
+            query = query.where(sa.or_(deliveries.c.held == "", deliveries.c.next_ns <= self._clock()))
         with self._reading.connect() as connection:
             return [_delivery(row) for row in connection.execute(query.order_by(deliveries.c.seq).limit(limit))]
 
@@ -170,14 +172,16 @@ class Outbox:
                         receipt=None if verdict.receipt is None else msgspec.json.encode(verdict.receipt).decode(),
                         degraded=int(verdict.degraded),
                         ambiguous=deliveries.c.ambiguous + int(verdict.ambiguous),
+                        held="",
                     )
                 )
 
     def expedite(self, exporter: str) -> None:
         """Make everything that waits for this exporter due: its endpoint is back."""
         waiting = sa.and_(deliveries.c.exporter == exporter, deliveries.c.state == State.PENDING)
+        later = sa.and_(deliveries.c.next_ns > 0, deliveries.c.held == "")
         with self._writing.begin() as connection:
-            connection.execute(deliveries.update().where(waiting, deliveries.c.next_ns > 0).values(next_ns=0))
+            connection.execute(deliveries.update().where(waiting, later).values(next_ns=0))
 
     def waiting(self, exporters: Iterable[str]) -> dict[str, int]:
         """How many deliveries are pending, for each exporter."""

@@ -1,7 +1,7 @@
 """The tables. One file, so that what is on disk can be seen on a page.
 
 `usage`, `accounting` and `tallies` rows carry the generation of the write that made them; `rollups.py` explains why.
-The outbox (`deliveries`, `delivery_cursors`) is explained in `outbox.py`.
+The outbox (`deliveries`, `delivery_cursors`) is explained in `outbox.py`; `mutes` are what holds deliveries back.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
@@ -108,6 +108,7 @@ deliveries = Table(
     Column("ended_ns", BigInteger),
     Column("reason", Text, nullable=False),
     Column("receipt", Text),
+    Column("held", String, nullable=False, server_default=""),
     Index("deliveries_once", "exporter", "seq", unique=True),
     Index("deliveries_state", "exporter", "state", "seq"),
     Index("deliveries_lane", "exporter", "episode_id", "seq"),
@@ -121,4 +122,18 @@ cursors = Table(
     Column("seq", Integer, nullable=False),
     Column("accepted", Integer, nullable=False),
     Column("removed", Integer, nullable=False),
+)
+
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("matchers", Text, nullable=False),
+    Column("starts_ns", BigInteger, nullable=False),
+    Column("ends_ns", BigInteger, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Index("mutes_end", "ends_ns"),
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from tests.support.calls import NOON, SECOND, an_insight
 from tokensense_otel.core.insight import Insight, Status, encode_insight
 from tokensense_otel.exporters import Context, ExporterConfig, NamedExporter, Payload, Receipt
 from tokensense_otel.exporters.delivery.ring import Ring
+from tokensense_otel.exporters.muting.config import MaintenanceConfig
+from tokensense_otel.exporters.muting.gate import Gate
 from tokensense_otel.store.database import open_database, writing
 from tokensense_otel.store.outbox import Outbox, State
 from tokensense_otel.store.schema import insights
@@ -133,8 +135,11 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
 
 
 @asynccontextmanager
-async def running(engine: Engine, clock: FakeClock, *exporters: NamedExporter) -> AsyncIterator[Ring]:
-    ring = Ring(Outbox(engine, clock), exporters, clock=clock, jitter=lambda: 0.5)
+async def running(
+    engine: Engine, clock: FakeClock, *exporters: NamedExporter, windows: Mapping[str, MaintenanceConfig] | None = None
+) -> AsyncIterator[Ring]:
+    gate = Gate(engine, windows or {}, clock)
+    ring = Ring(Outbox(engine, clock), exporters, gate=gate, clock=clock, jitter=lambda: 0.5)
     await ring.start()
     try:
         yield ring

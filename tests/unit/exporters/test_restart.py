@@ -22,6 +22,7 @@ from tests.unit.exporters.support import (
 )
 from tokensense_otel.exporters import EndpointDown, Payload, Reject
 from tokensense_otel.exporters.delivery.ring import Ring
+from tokensense_otel.exporters.muting.gate import Gate
 from tokensense_otel.store.outbox import Outbox, State
 
 
@@ -42,7 +43,7 @@ def test_stop_lets_what_is_under_way_end(engine: Engine) -> None:
             await release.wait()
 
         exporter.gate = gate
-        ring = Ring(Outbox(engine, clock), [named(exporter)], clock=clock)
+        ring = Ring(Outbox(engine, clock), [named(exporter)], gate=Gate(engine, {}, clock), clock=clock)
         await ring.start()
         put(engine, *story("ep_1"))
         await entered.wait()
@@ -68,7 +69,7 @@ def test_a_new_ring_sends_again_what_a_killed_one_had_under_way(engine: Engine) 
             await asyncio.Event().wait()
 
         first.gate = gate
-        ring = Ring(Outbox(engine, clock), [named(first)], clock=clock)
+        ring = Ring(Outbox(engine, clock), [named(first)], gate=Gate(engine, {}, clock), clock=clock)
         await ring.start()
         put(engine, *story("ep_1"))
         await entered.wait()
@@ -89,7 +90,7 @@ def test_stop_without_start_and_twice(engine: Engine) -> None:
     """Stopping is always safe."""
 
     async def run() -> None:
-        ring = Ring(Outbox(engine), [named(Scripted())], clock=FakeClock())
+        ring = Ring(Outbox(engine), [named(Scripted())], gate=Gate(engine, {}, FakeClock()), clock=FakeClock())
         await ring.stop()
         await ring.stop()
 
@@ -140,7 +141,7 @@ def test_a_store_that_fails_for_a_moment_loses_nothing(engine: Engine, monkeypat
     monkeypatch.setattr(outbox, "record", fails_once)
 
     async def run() -> None:
-        ring = Ring(outbox, [named(exporter)], clock=clock)
+        ring = Ring(outbox, [named(exporter)], gate=Gate(engine, {}, clock), clock=clock)
         await ring.start()
         put(engine, an_insight())
         await until(lambda: not failures)

@@ -24,6 +24,7 @@ from tokensense_otel.core.insight import Status
 from tokensense_otel.exporters import EndpointDown, Payload, Receipt, Reject, Retry, Throttle
 from tokensense_otel.exporters.delivery.policy import Policy
 from tokensense_otel.exporters.delivery.ring import Ring
+from tokensense_otel.exporters.muting.gate import Gate
 from tokensense_otel.store.outbox import Outbox, State
 
 
@@ -188,7 +189,13 @@ def test_a_probe_and_a_recovery_do_not_wait_for_the_schedule(engine: Engine) -> 
     impatient = Policy(schedule_s=(3600,), failures_to_open=2, width=1)
 
     async def run() -> None:
-        ring = Ring(Outbox(engine, clock), [named(exporter)], clock=clock, policy=lambda _: impatient)
+        ring = Ring(
+            Outbox(engine, clock),
+            [named(exporter)],
+            gate=Gate(engine, {}, clock),
+            clock=clock,
+            policy=lambda _: impatient,
+        )
         await ring.start()
         try:
             put(engine, an_insight(episode="ep_1"), an_insight(episode="ep_2"))

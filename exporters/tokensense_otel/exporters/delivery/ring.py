@@ -18,6 +18,7 @@ from tokensense_otel.exporters.config import ExporterConfig
 from tokensense_otel.exporters.delivery.policy import Policy, policy_of
 from tokensense_otel.exporters.delivery.sender import Sender
 from tokensense_otel.exporters.exporter import NamedExporter
+from tokensense_otel.exporters.muting.gate import Gate
 from tokensense_otel.store.outbox import Outbox
 
 P = ParamSpec("P")
@@ -35,16 +36,18 @@ class Ring:
         outbox: Outbox,
         exporters: Sequence[NamedExporter],
         *,
+        gate: Gate,
         clock: Clock,
         jitter: Callable[[], float] = random.random,
         policy: Callable[[ExporterConfig], Policy] = policy_of,
     ) -> None:
         self._outbox = outbox
+        self._gate = gate
         self._names = [named.name for named in exporters]
         # One thread: SQLite has one writer anyway, and the event loop never waits for a disk.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._senders = [
-            Sender(named, outbox, store=self._store, clock=clock, jitter=jitter, policy=policy(named.config))
+            Sender(named, outbox, gate, store=self._store, clock=clock, jitter=jitter, policy=policy(named.config))
             for named in exporters
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -55,7 +58,8 @@ class Ring:
         """Register the exporters and begin to deliver; what an earlier ring left is taken up."""
         await self._store(self._outbox.register, self._names)
         for name, count in (await self._store(self._outbox.retire, self._names)).items():
-            events.SUPPRESSED(count, exporter=name, deliveries=count)
+            events.SUPPRESSED(count, exporter=name, reason="removed", deliveries=count)
+        await self._store(self._gate.reset)
         self._tasks = [asyncio.create_task(sender.run()) for sender in self._senders]
         self._pump = asyncio.create_task(self._feed())
 
@@ -92,6 +96,8 @@ class Ring:
                     seen = newest
                     if accepted:
                         events.ACCEPTED(accepted)
+                        for name in self._names:
+                            await self._store(self._gate.settle, name)
                         for sender in self._senders:
                             sender.wake()
                 if polls % _GAUGE_EVERY == 0:

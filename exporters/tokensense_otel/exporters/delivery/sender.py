@@ -16,6 +16,7 @@ from tokensense_otel.exporters.delivery.lane import Lanes
 from tokensense_otel.exporters.delivery.policy import Outcome, Policy, judge
 from tokensense_otel.exporters.errors import EndpointDown, Reject, Retry, Throttle
 from tokensense_otel.exporters.exporter import RECEIPT_BYTES, NamedExporter, Payload, Receipt
+from tokensense_otel.exporters.muting.gate import Gate
 from tokensense_otel.store.outbox import Delivery, Outbox, State, Verdict
 
 StoreCall = Callable[..., Awaitable[Any]]
@@ -33,6 +34,7 @@ class Sender:
         self,
         named: NamedExporter,
         outbox: Outbox,
+        gate: Gate,
         *,
         store: StoreCall,
         clock: Clock,
@@ -44,6 +46,7 @@ class Sender:
         self._deadline_s = named.config.timeout_s + _MARGIN_S
         self._secrets = secrets_of(named.config)
         self._outbox = outbox
+        self._gate = gate
         self._store = store
         self._clock = clock
         self._jitter = jitter
@@ -111,14 +114,22 @@ class Sender:
         batch = self._lanes.take(due, slots)
         if not batch:
             return
+        free: list[Delivery] = []
         try:
-            await self._store(self._outbox.begin, batch)
+            free = await self._store(self._gate.sift, self._name, batch)
+            if free:
+                await self._store(self._outbox.begin, free)
         except BaseException:
-            for delivery in batch:
-                self._lanes.release(delivery)
+            free = []
             raise
+        finally:
+            for delivery in batch:
+                if delivery not in free:
+                    self._lanes.release(delivery)
+        if not free:
+            return
         self._endpoint.started(now)
-        for delivery in batch:
+        for delivery in free:
             task = asyncio.create_task(self._attempt(delivery), name=f"send to {self._name}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

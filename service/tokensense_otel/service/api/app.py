@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -22,8 +20,10 @@ from tokensense_otel.core.insight import to_dict
 from tokensense_otel.dataflow.explain.explain import Unexplained
 from tokensense_otel.service import events, queries
 from tokensense_otel.service.accounting import make_accounting
+from tokensense_otel.service.api.answers import json_answer, problem
 from tokensense_otel.service.api.books import BooksCollector
 from tokensense_otel.service.api.explainer import Explain
+from tokensense_otel.service.api.muting import muting_routes
 
 Check = Callable[[], str]
 """Says in a few words how a part is; raises when it is not well."""
@@ -56,7 +56,10 @@ def make_app(sources: Sources) -> Starlette:
         "/metrics": routes.metrics,
     }
     return Starlette(
-        routes=[Route(path, _guarded(answer)) for path, answer in answers.items()],
+        routes=[
+            *(Route(path, _guarded(answer)) for path, answer in answers.items()),
+            *muting_routes(sources.engine, sources.clock),
+        ],
         exception_handlers={HTTPException: _http_problem},
     )
 
@@ -69,7 +72,7 @@ def _guarded(answer: Answer) -> Answer:
             return answer(request)
         except Exception as error:  # noqa: BLE001 - one request may not take the API down
             events.API_FAILED(path=request.url.path, error=f"{type(error).__name__}: {error}")
-            return _problem(500, "the answer could not be made; the log of the api process says why")
+            return problem(500, "the answer could not be made; the log of the api process says why")
 
     return guarded
 
@@ -83,42 +86,42 @@ class _Routes:
         try:
             query = queries.usage_query(_filters(request), self._sources.clock())
         except ValueError as error:
-            return _problem(400, str(error))
-        return _json({"usage": queries.ask_usage(self._sources.engine, query)})
+            return problem(400, str(error))
+        return json_answer({"usage": queries.ask_usage(self._sources.engine, query)})
 
     def insights(self, request: Request) -> Response:
         try:
             query = queries.insight_query(_filters(request), self._sources.clock())
         except ValueError as error:
-            return _problem(400, str(error))
+            return problem(400, str(error))
         found = queries.ask_insights(self._sources.engine, query)
-        return _json({"insights": [to_dict(insight) for insight in found]})
+        return json_answer({"insights": [to_dict(insight) for insight in found]})
 
     def accounting(self, request: Request) -> Response:
         try:
             query = queries.usage_query(_filters(request), self._sources.clock(), queries.ACCOUNTING_FILTERS)
         except ValueError as error:
-            return _problem(400, str(error))
-        return _json(make_accounting(self._sources.engine, query))
+            return problem(400, str(error))
+        return json_answer(make_accounting(self._sources.engine, query))
 
     def explain(self, request: Request) -> Response:
         try:
             tenant = queries.explain_tenant(_filters(request))
         except ValueError as error:
-            return _problem(400, str(error))
+            return problem(400, str(error))
         try:
-            return _json(self._sources.explain(request.path_params["id"], tenant))
+            return json_answer(self._sources.explain(request.path_params["id"], tenant))
         except Unexplained as error:
-            return _problem(404, str(error))
+            return problem(404, str(error))
 
     def healthz(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
-        return _json({"status": "ok"})
+        return json_answer({"status": "ok"})
 
     def readyz(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
         results = {name: _run(check) for name, check in self._sources.checks.items()}
         well = all(ok for ok, _ in results.values())
         body = {"status": "ok" if well else "fail", "checks": {name: text for name, (_, text) in results.items()}}
-        return _json(body, status=200 if well else 503)
+        return json_answer(body, status=200 if well else 503)
 
     def metrics(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
         shown = b"".join(generate_latest(registry) for registry in gather(self._sources))
@@ -163,18 +166,9 @@ def _filters(request: Request) -> dict[str, str]:
     return filters
 
 
-def _json(body: Any, status: int = 200, media_type: str = "application/json") -> Response:
-    return Response(orjson.dumps(body), status_code=status, media_type=media_type)
-
-
-def _problem(status: int, detail: str) -> Response:
-    body = {"type": "about:blank", "status": status, "detail": detail}
-    return _json(body, status, "application/problem+json")
-
-
 def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
     detail = f"there is nothing at {request.url.path}" if error.status_code == 404 else error.detail
-    response = _problem(error.status_code, detail)
+    response = problem(error.status_code, detail)
     response.headers.update(error.headers or {})
     return response

@@ -1,4 +1,4 @@
-"""`usage`, `insights`, `report`: read the store."""
+"""`usage` and `report`: read the store."""
 
 from typing import Annotated, Any
 
@@ -46,7 +46,7 @@ def usage(
     from tokensense_otel.core.component import system_clock
     from tokensense_otel.service import accounting, queries
 
-    filters = _given(since=since, until=until, group_by=group_by, tenant=tenant, project=project)
+    filters = given(since=since, until=until, group_by=group_by, tenant=tenant, project=project)
     try:
         query = queries.usage_query(filters, system_clock())
     except ValueError as error:
@@ -62,33 +62,6 @@ def usage(
         accounting.print_accounting(behind)
 
 
-def insights(
-    config: ConfigOption = None,
-    since: SinceOption = None,
-    status: Annotated[str | None, typer.Option(help="firing, update or resolved")] = None,
-    rule: Annotated[str | None, typer.Option(help="Of this rule only.")] = None,
-    tenant: TenantOption = None,
-    project: ProjectOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 100,
-    format_: FormatOption = Format.TEXT,
-) -> None:
-    """Show what was found, oldest first."""
-    from tokensense_otel.core.component import system_clock
-    from tokensense_otel.core.insight import to_dict
-    from tokensense_otel.service import queries
-
-    filters = _given(since=since, status=status, rule=rule, tenant=tenant, project=project, limit=str(limit))
-    try:
-        query = queries.insight_query(filters, system_clock())
-    except ValueError as error:
-        raise option_error(error) from None
-    found = [to_dict(insight) for insight in queries.ask_insights(open_store(load(config).settings), query)]
-    if format_ is Format.JSON:
-        print_json({"insights": found})
-    else:
-        print_insights(found)
-
-
 def report(
     config: ConfigOption = None,
     since: SinceOption = "7d",
@@ -101,7 +74,7 @@ def report(
 
     settings = load(config).settings
     try:
-        document = reports.make_report(open_store(settings), _given(since=since, until=until), system_clock())
+        document = reports.make_report(open_store(settings), given(since=since, until=until), system_clock())
     except ValueError as error:
         raise option_error(error) from None
     if format_ is Format.JSON:
@@ -127,15 +100,5 @@ def _is_open(rows: list[dict[str, Any]]) -> bool:
     return any(row["cost_usd"] != row["cost_high_usd"] for row in rows)
 
 
-def print_insights(found: list[dict[str, Any]]) -> None:
-    """One insight a row."""
-    if not found:
-        note("nothing was found")
-        return
-    columns = ("detected", "status", "severity", "rule", "title", "savings USD/month", "id")
-    names = ("detected_at", "status", "severity", "rule", "title", "estimated_monthly_savings_usd", "id")
-    print_table(columns, [[insight[name] for name in names] for insight in found], right=columns[-2:-1])
-
-
-def _given(**filters: str | None) -> dict[str, str]:
+def given(**filters: str | None) -> dict[str, str]:
     return {name: value for name, value in filters.items() if value is not None}

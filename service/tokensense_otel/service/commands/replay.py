@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.service.commands.insights import print_insights
 from tokensense_otel.service.commands.options import ConfigOption, FormatOption, load
-from tokensense_otel.service.commands.read import print_insights, print_usage
+from tokensense_otel.service.commands.read import print_usage
 from tokensense_otel.service.output import Format, note, print_json, say
 
 PathsArgument = Annotated[

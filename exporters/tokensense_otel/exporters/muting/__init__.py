@@ -1,0 +1,1 @@
+"""What is held back, and until when: silences, acknowledgements and maintenance windows."""
