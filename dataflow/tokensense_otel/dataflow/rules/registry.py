@@ -1,4 +1,4 @@
-"""The rules there are, by name. A new rule is one file and one line here and in `config`."""
+"""The rules that come with TokenSense, by name. A new one is a file in `builtin/` and a line here."""
 
 from typing import Any, Final
 
@@ -14,17 +14,22 @@ from tokensense_otel.dataflow.rules.builtin.unpriced import Unpriced
 from tokensense_otel.dataflow.rules.call_rule import CallRule
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
 
-CALL_RULES: Final[tuple[CallRule[Any], ...]] = (
+BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (
     ModelMisuse(),
     ModelDowngrade(),
     LongPrompts(),
     CacheWaste(),
     Spike(),
     Unpriced(),
+    RamOverProvision(),
 )
-MEMORY_RULES: Final[tuple[RamOverProvision, ...]] = (RamOverProvision(),)
-_ALL: Final[tuple[Rule[Any, Any], ...]] = (*CALL_RULES, *MEMORY_RULES)
-RULES: Final[dict[str, Rule[Any, Any]]] = {rule.name: rule for rule in _ALL}
+"""In the order in which they are shown and judged. Their sections of `RulesConfig` are made from this list."""
+
+RULES: Final[dict[str, Rule[Any, Any]]] = {rule.name: rule for rule in BUILT_IN}
+CALL_RULES: Final[tuple[CallRule[Any], ...]] = tuple(rule for rule in BUILT_IN if isinstance(rule, CallRule))
+MEMORY_RULES: Final[tuple[RamOverProvision, ...]] = tuple(
+    rule for rule in BUILT_IN if isinstance(rule, RamOverProvision)
+)
 
 
 class RuleInfo(msgspec.Struct, frozen=True):
@@ -43,7 +48,7 @@ class RuleInfo(msgspec.Struct, frozen=True):
 
 
 def rule_infos() -> list[RuleInfo]:
-    """Every rule, in the order in which they are shown."""
+    """Every built-in rule, in the order in which they are shown."""
     return [
         RuleInfo(
             name=rule.name,
@@ -53,5 +58,5 @@ def rule_infos() -> list[RuleInfo]:
             config_type=rule.config_type,
             defaults=rule.config_type().model_dump(mode="json"),
         )
-        for rule in RULES.values()
+        for rule in BUILT_IN
     ]

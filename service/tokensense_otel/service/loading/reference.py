@@ -17,6 +17,7 @@ from tokensense_otel.service.loading.schema import is_model, plain
 BEGIN = "<!-- begin: written by `python -m tokensense_otel.service.loading.reference docs/configuration.md` -->"
 END = "<!-- end -->"
 
+_HEAD = ("| key | takes | default | meaning |", "|---|---|---|---|")
 _LONGEST_DEFAULT = 60
 _KINDS = {
     "str": "text",
@@ -36,8 +37,13 @@ def render(model: type[BaseModel]) -> str:
     for name, info in model.model_fields.items():
         parts += [f"### `{name}`", "", _one_line(info.description or ""), ""]
         rows = [_row((name,), info)] if not _beneath(info.annotation) else list(_rows((name,), info.annotation))
-        parts += ["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""]
+        parts += [*_HEAD, *rows, ""]
     return "\n".join(parts).rstrip()
+
+
+def table(model: type[BaseModel]) -> str:
+    """The keys of one model."""
+    return "\n".join([*_HEAD, *_rows((), model)])
 
 
 def rewritten(document: str, model: type[BaseModel]) -> str:

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from tokensense_otel.dataflow.rules import RulesConfig, RuleSet, entity_shard, rule_infos, rule_shard
+from tokensense_otel.dataflow.rules.builtin.spike import Spike
 
 
 @pytest.mark.parametrize(
@@ -14,7 +15,7 @@ from tokensense_otel.dataflow.rules import RulesConfig, RuleSet, entity_shard, r
         ({"SPIKE": {"multiplier": 1}}, ("SPIKE", "multiplier")),
         ({"SPIKE": {"severity": "urgent"}}, ("SPIKE", "severity")),
         ({"SPIKE": 5}, ("SPIKE",)),
-        ({"LONG_PROMPTS": {"window_hours": 0}}, ("LONG_PROMPTS", "window_hours")),
+        ({"LONG_PROMPTS": {"window": "59s"}}, ("LONG_PROMPTS", "window")),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_place(override: dict[str, object], location: tuple[str, ...]) -> None:
@@ -37,11 +38,29 @@ def test_a_project_overrides_only_what_it_names() -> None:
     assert (others.SPIKE.multiplier, others.SPIKE.min_calls, others.CACHE_WASTE.enabled) == (4, 7, True)
 
 
+def test_the_narrower_override_counts() -> None:
+    """Option by option, a project's word counts more than its tenant's, and that more than the install's."""
+    rules = RuleSet(
+        RulesConfig.model_validate({"SPIKE": {"multiplier": 4, "min_calls": 7, "baseline_days": 5}}),
+        projects={"p": {"SPIKE": {"multiplier": 6}}},
+        tenants={"acme": {"SPIKE": {"multiplier": 5, "min_calls": 8}}},
+    )
+
+    def spike(tenant: str, project: str) -> tuple[float, int, int]:
+        options = rules.in_force(tenant, project).of(Spike())
+        return options.multiplier, options.min_calls, options.baseline_days
+
+    assert spike("acme", "p") == (6, 8, 5)
+    assert spike("acme", "q") == (5, 8, 5)
+    assert spike("other", "p") == (6, 7, 5)
+    assert spike("other", "q") == (4, 7, 5)
+
+
 def test_the_registry_lists_what_can_be_configured() -> None:
     """Every rule has a section in the configuration, a sentence, thresholds that exist and a docstring per option."""
     infos = rule_infos()
 
-    assert {info.name for info in infos} == set(RulesConfig.model_fields)
+    assert [info.name for info in infos] == list(RulesConfig.model_fields)
     for info in infos:
         assert info.description.endswith(".")
         assert set(info.thresholds) <= set(info.defaults)
@@ -56,10 +75,10 @@ def test_the_defaults_are_the_product_s() -> None:
     def of(rule: str, *names: str) -> tuple[object, ...]:
         return tuple(defaults[rule][name] for name in names)
 
-    assert of("MODEL_MISUSE", "severity", "min_calls", "max_output_tokens", "window_hours") == ("high", 20, 100, 24)
+    assert of("MODEL_MISUSE", "severity", "min_calls", "max_output_tokens", "window") == ("high", 20, 100, "24h")
     assert of("MODEL_DOWNGRADE", "severity", "min_calls", "max_output_tokens") == ("high", 100, 100)
     assert of("LONG_PROMPTS", "severity", "min_calls", "max_input_tokens") == ("medium", 20, 2_000)
-    assert of("CACHE_WASTE", "severity", "min_repeats", "window_hours") == ("medium", 50, 24)
+    assert of("CACHE_WASTE", "severity", "min_repeats", "window") == ("medium", 50, "24h")
     assert of("SPIKE", "severity", "multiplier", "baseline_days", "min_history_days", "min_calls") == (
         "low",
         3.0,
