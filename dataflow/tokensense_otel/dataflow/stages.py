@@ -6,7 +6,8 @@
 
 One item on the wire is everything of a batch that goes to one shard. The first letter of a key names the stage it is
 for: `t` ledger (by trace), `m` metered calls (by service), `w` twins (by what two reports of one call agree on), `i`
-identity (by response id), `r` rules (by team, function or container), `s` the store.
+identity (by response id), `r` rules (by team, function or container), `g` rules that look beyond a team (by tenant),
+`s` the store.
 """
 
 from collections.abc import Iterable
@@ -35,7 +36,15 @@ from tokensense_otel.dataflow.decode import Decoded
 from tokensense_otel.dataflow.deltas import Deltas
 from tokensense_otel.dataflow.facts import Covered, MemorySample, MeterPoint, SpanFacts
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules import RuleSet, RuleShard, WaitingRoom, entity_shard, rule_shard
+from tokensense_otel.dataflow.rules import (
+    Level,
+    RuleSet,
+    RuleShard,
+    WaitingRoom,
+    entity_shard,
+    rule_shard,
+    tenant_shard,
+)
 
 STORE_KEY = "store"
 
@@ -169,11 +178,17 @@ class Stages:
         return AccountingStage(Twins.restore(self._accounting, snapshot, self._catalogue.cost))
 
     def rules(self, snapshot: bytes | None) -> RulesStage:
+        return self._rules_of(Level.TEAM, snapshot)
+
+    def tenant_rules(self, snapshot: bytes | None) -> RulesStage:
+        return self._rules_of(Level.TENANT, snapshot)
+
+    def _rules_of(self, level: Level, snapshot: bytes | None) -> RulesStage:
         if snapshot is None:
-            return RulesStage(RuleShard(self._rules, self._catalogue), WaitingRoom(self._wait_s))
+            return RulesStage(RuleShard(self._rules, self._catalogue, level), WaitingRoom(self._wait_s))
         state = _rules_decoder.decode(snapshot)
         return RulesStage(
-            RuleShard.restore(self._rules, self._catalogue, state.rules),
+            RuleShard.restore(self._rules, self._catalogue, state.rules, level),
             WaitingRoom.restore(self._wait_s, state.waiting),
         )
 
@@ -224,9 +239,12 @@ class Stages:
                     onward.add(key, posting)
         deltas.post(final)
         evidence = _Groups[Posting]()
+        beyond_teams = self._rules.has(Level.TENANT)
         for posting in final:
             call = posting.call
             evidence.add(f"r{rule_shard(call.tenant, call.project, call.dimensions.team, self._shards)}", posting)
+            if beyond_teams:
+                evidence.add(f"g{tenant_shard(call.tenant, self._shards)}", posting)
         routed: list[Keyed] = [(key, Batch(now_ns, postings)) for key, postings in onward.items()]
         routed += [(key, Evidence(now_ns, postings)) for key, postings in evidence.items()]
         if not deltas.empty:

@@ -1,6 +1,6 @@
 """The Bytewax wiring, and nothing else.
 
-    log ─ normalise ─┬ ledger ─ settle ─ twins ─ pair ─ identity ─ identify ─┬ rules ─ find ─ store
+    log ─ normalise ─┬ ledger ─ settle ─ twins ─ pair ─ identity ─ identify ─┬ rules, tenant_rules ─ find ─ store
                      └ metered ─ measure ────────────────────────────────────┘
 
 Each stage's output is routed by the first letter of its keys: to the next stage, past it, to the rules or to the
@@ -47,7 +47,8 @@ def build_flow(
     identified = op.flat_map_batch("identify", identity, _values(stages.after_identity))
     routed = (decoded, settled, measured, paired, identified)
     rules = op.stateful_batch("rules", _for("r", *routed), builder(stages.rules, clock))
-    found = op.flat_map_batch("find", rules, _for_store)
+    tenant_rules = op.stateful_batch("tenant_rules", _for("g", *routed), builder(stages.tenant_rules, clock))
+    found = op.flat_map_batch("find", op.merge("rules_of_all", rules, tenant_rules), _for_store)
     op.output("store", op.merge("kept", _for("s", *routed), found), sink)
     return flow
 

@@ -5,6 +5,7 @@ would have cost, never below zero. So it cannot exceed what the slice did cost, 
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -12,14 +13,13 @@ import msgspec
 from tokensense_otel.core.call import UNATTRIBUTED, Call, Cost, CostKind, Source
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules.evaluation.series import BUCKETS, MONEY, NO_MONEY, CallSeries
-from tokensense_otel.dataflow.rules.evaluation.windows import Rolling
-from tokensense_otel.dataflow.rules.rule import HOUR_NS, Rule, RuleConfig, WindowConfig
+from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, MONEY, NO_MONEY, NOTHING, CallSeries
+from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig, WindowConfig
 
 NOT_TEXT: Final = frozenset({"embeddings", "rerank", "moderation", "image", "speech", "transcription"})
 """Operations whose answer is no text, so that its length says nothing."""
 
-MONTH_HOURS: Final = 30 * 24
+MONTH_NS: Final = 30 * DAY_NS
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -27,7 +27,8 @@ class Fact(msgspec.Struct, frozen=True):
 
     `alternative` is what the call would have cost after the fix, `None` where there is no fix to price. A call that is
     counted without being part of the finding (`matters` is false) brings neither money nor a sample trace. One that
-    does not open a key (`opens` is false) only changes what is followed already.
+    does not open a key (`opens` is false) only changes what is followed already. `measured` are values for the series'
+    histograms and `members` names for its counts of different ones, each after the name of the histogram or count.
     """
 
     key: tuple[str, ...]
@@ -35,6 +36,8 @@ class Fact(msgspec.Struct, frozen=True):
     alternative: Cost | None = None
     matters: bool = True
     opens: bool = True
+    measured: tuple[tuple[str, int], ...] = ()
+    members: tuple[tuple[str, str], ...] = ()
 
 
 ConfigT = TypeVar("ConfigT", bound=RuleConfig)
@@ -53,14 +56,31 @@ class CallRule(Rule[ConfigT, CallSeries]):
     def observe(self, call: Call, config: ConfigT, catalogue: Catalogue, /) -> Fact | None:
         """What the call means to this rule; `None` when it is none of its business."""
 
-    def hours(self, _config: ConfigT, /) -> int | None:
+    def width_ns(self, _config: ConfigT, /) -> int | None:
         """Length of the window whose money may be projected, `None` where none should be."""
         return None
+
+    def follow(
+        self,
+        window_ns: int,
+        *,
+        windows: Mapping[str, int] = NOTHING,
+        histograms: Mapping[str, int] = NOTHING,
+        distinct: Mapping[str, int] = NOTHING,
+    ) -> CallSeries:
+        """Empty state of a key, each window given by its width in nanoseconds; see `CallSeries`."""
+        return CallSeries.over(window_ns, len(self.fields), windows=windows, histograms=histograms, distinct=distinct)
 
     def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
         """Put a call on its key, or take it off. `False` where it is older than the window."""
         money = _money(call, fact.alternative) if fact.matters else NO_MONEY
         series.month.add(time_ns, money, sign)
+        for window in series.windows.values():
+            window.add(time_ns, fact.counts + money, sign)
+        for name, value in fact.measured:
+            series.histograms[name].add(time_ns, value, sign)
+        for name, member in fact.members:
+            series.distinct[name].add(time_ns, member, sign)
         if not series.window.add(time_ns, fact.counts + money, sign):
             return False
         if not fact.matters:
@@ -93,10 +113,10 @@ class CallRule(Rule[ConfigT, CallSeries]):
             "priced_calls_30d": priced,
             "compared_calls_30d": compared,
         }
-        if hours := self.hours(config):
+        if width_ns := self.width_ns(config):
             window_priced, window_spend, window_compared, window_saved = series.window.totals[-MONEY:]
-            projected = window_spend * MONTH_HOURS // hours
-            projected_saved = self.share(series, window_saved) * MONTH_HOURS // hours
+            projected = window_spend * MONTH_NS // width_ns
+            projected_saved = self.share(series, window_saved) * MONTH_NS // width_ns
             evidence |= {
                 "projected_monthly_spend_usd": usd_text(projected if window_priced > 0 else None),
                 "projected_monthly_savings_usd": usd_text(projected_saved if window_compared > 0 else None),
@@ -107,13 +127,13 @@ class CallRule(Rule[ConfigT, CallSeries]):
 
 
 class WindowRule(CallRule[WindowT]):
-    """A rule over a rolling window of hours."""
+    """A rule over a rolling window."""
 
     def new_series(self, config: WindowT, /) -> CallSeries:
-        return CallSeries(Rolling(config.window_hours * HOUR_NS, BUCKETS, len(self.fields) + MONEY))
+        return self.follow(config.window)
 
-    def hours(self, config: WindowT, /) -> int | None:
-        return config.window_hours
+    def width_ns(self, config: WindowT, /) -> int | None:
+        return config.window
 
 
 def _money(call: Call, alternative: Cost | None) -> tuple[int, int, int, int]:

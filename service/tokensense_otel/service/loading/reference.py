@@ -28,6 +28,7 @@ _KINDS = {
     "Decimal": "number",
     "date": "date",
     "bool": "true or false",
+    "Duration": "duration",
 }
 
 

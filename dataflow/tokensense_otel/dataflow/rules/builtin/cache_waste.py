@@ -30,7 +30,7 @@ class CacheWaste(WindowRule[CacheWasteConfig]):
     description = "One prompt hash is sent many times and no cached tokens are reported for any of the repeats."
     scope = ("team", "prompt_hash")
     fields = ("calls", "cached_calls", "input_tokens")
-    thresholds = ("min_repeats", "window_hours")
+    thresholds = ("min_repeats", "window")
     config_type = CacheWasteConfig
 
     def observe(self, call: Call, _config: CacheWasteConfig, catalogue: Catalogue, /) -> Fact | None:
@@ -67,7 +67,7 @@ class CacheWaste(WindowRule[CacheWasteConfig]):
         calls = series.counts[0]
         return Words(
             title=f"{scope['team']} pays for the same prompt again and again",
-            summary=f"The prompt {scope['prompt_hash'][:12]} was sent {calls} times in {config.window_hours} h and no "
+            summary=f"The prompt {scope['prompt_hash'][:12]} was sent {calls} times in {config.window} and no "
             "cached tokens were reported for any of them.",
             suggested_fix="Keep the answers of identical requests in a response cache, or turn on the provider's "
             "prompt cache for what repeats (from about 1,024 tokens on).",

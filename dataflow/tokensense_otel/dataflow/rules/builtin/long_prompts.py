@@ -31,7 +31,8 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
     description = "The prompts of a team to a model are long on average."
     scope = ("team", "model")
     fields = ("calls", "input_tokens", "cached_tokens")
-    thresholds = ("min_calls", "max_input_tokens", "window_hours")
+    thresholds = ("min_calls", "max_input_tokens", "window")
+    above = ("max_input_tokens",)
     config_type = LongPromptsConfig
 
     def observe(self, call: Call, config: LongPromptsConfig, catalogue: Catalogue, /) -> Fact | None:
@@ -66,7 +67,7 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
         seen = self.observed(series)
         return Words(
             title=f"{scope['team']} sends long prompts to {scope['model']}",
-            summary=f"{seen['calls']} calls in {config.window_hours} h averaged {seen['average_input_tokens']:,.0f} "
+            summary=f"{seen['calls']} calls in {config.window} averaged {seen['average_input_tokens']:,.0f} "
             f"input tokens, above {config.max_input_tokens:,}; {seen['cached_share'] or 0:.0%} were cached.",
             suggested_fix="Shorten the system prompt, retrieve fewer or shorter passages, drop turns that no longer "
             "matter, and put what repeats first so that the provider's prompt cache can serve it.",

@@ -30,7 +30,7 @@ class ModelDowngrade(WindowRule[ModelDowngradeConfig]):
     description = "A flagship model serves many calls that each produced a short output and no reasoning."
     scope = ("team", "feature", "service", "model")
     fields = ("qualifying_calls", "calls", "output_tokens")
-    thresholds = ("min_calls", "max_output_tokens", "window_hours")
+    thresholds = ("min_calls", "max_output_tokens", "window")
     config_type = ModelDowngradeConfig
 
     def observe(self, call: Call, config: ModelDowngradeConfig, catalogue: Catalogue, /) -> Fact | None:
@@ -69,7 +69,7 @@ class ModelDowngrade(WindowRule[ModelDowngradeConfig]):
         fix = f"Try {cheaper}" if cheaper else "Try a smaller model of the same provider"
         return Words(
             title=f"{where} ({scope['team']}) does not need {scope['model']}",
-            summary=f"{seen['qualifying_calls']} of {seen['calls']} calls in {config.window_hours} h each produced "
+            summary=f"{seen['qualifying_calls']} of {seen['calls']} calls in {config.window} each produced "
             f"fewer than {config.max_output_tokens} output tokens without reasoning.",
             suggested_fix=f"{fix} for these calls, and compare its answers on a sample before the switch.",
         )

@@ -30,7 +30,8 @@ class ModelMisuse(WindowRule[ModelMisuseConfig]):
     description = "A premium-tier model answers successful calls with very short outputs on average."
     scope = ("team", "model")
     fields = ("calls", "output_known", "output_tokens")
-    thresholds = ("min_calls", "max_output_tokens", "window_hours")
+    thresholds = ("min_calls", "max_output_tokens", "window")
+    below = ("max_output_tokens",)
     config_type = ModelMisuseConfig
 
     def observe(self, call: Call, _config: ModelMisuseConfig, catalogue: Catalogue, /) -> Fact | None:
@@ -66,7 +67,7 @@ class ModelMisuse(WindowRule[ModelMisuseConfig]):
         fix = f"Send this work to {cheaper}" if cheaper else "Send this work to a smaller model of the same provider"
         return Words(
             title=f"{scope['team']} uses {scope['model']} for very short answers",
-            summary=f"{seen['calls']} successful calls in {config.window_hours} h averaged "
+            summary=f"{seen['calls']} successful calls in {config.window} averaged "
             f"{seen['average_output_tokens']} output tokens, below {config.max_output_tokens}.",
             suggested_fix=f"{fix}, after checking its answers on a sample of these calls.",
         )

@@ -8,7 +8,7 @@ from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.facts import MemorySample
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.evaluation.series import MemorySeries
-from tokensense_otel.dataflow.rules.rule import HOUR_NS, SECOND_NS, Rule, WindowConfig, Words
+from tokensense_otel.dataflow.rules.rule import SECOND_NS, Rule, WindowConfig, Words
 
 MILLION = 1_000_000
 MIB = 1_048_576
@@ -33,14 +33,18 @@ class RamOverProvision(Rule[RamOverProvisionConfig, MemorySeries]):
     name = "RAM_OVER_PROVISION"
     description = "A function or container never uses more than a small share of its memory limit."
     scope = ("entity",)
-    thresholds = ("max_utilisation", "min_samples", "min_span_s", "window_hours")
+    thresholds = ("max_utilisation", "min_samples", "min_span_s", "window")
+    below = ("max_utilisation",)
+    sample_type = MemorySample
     config_type = RamOverProvisionConfig
 
     def new_series(self, config: RamOverProvisionConfig, /) -> MemorySeries:
-        return MemorySeries(config.window_hours * HOUR_NS)
+        return MemorySeries(config.window)
 
-    def take(self, series: MemorySeries, sample: MemorySample, time_ns: int) -> bool:
-        """Put a sample on its entity. `False` where it is older than the window."""
+    def place(self, sample: MemorySample, _config: RamOverProvisionConfig, /) -> tuple[str, ...]:
+        return (sample.entity,)
+
+    def take(self, series: MemorySeries, sample: MemorySample, time_ns: int, /) -> bool:
         if sample.limit is not None and sample.limit > 0 and time_ns >= series.limit_ns:
             series.limit, series.limit_ns = sample.limit, time_ns
         fits = True
@@ -87,7 +91,7 @@ class RamOverProvision(Rule[RamOverProvisionConfig, MemorySeries]):
         of = f" of {series.limit // MIB} MiB" if series.limit else ""
         return Words(
             title=f"{name} has more memory than it needs",
-            summary=f"The highest of {samples} observations in {config.window_hours} h was {share} %{of}.",
+            summary=f"The highest of {samples} observations in {config.window} was {share} %{of}.",
             suggested_fix="Lower its memory limit step by step and keep headroom above the highest use. On AWS Lambda "
             "CPU shrinks with memory: measure the duration as well.",
         )

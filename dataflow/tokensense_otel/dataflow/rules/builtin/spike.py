@@ -40,6 +40,7 @@ class Spike(CallRule[SpikeConfig]):
     fields = ("calls",)
     takes_sums = True
     thresholds = ("multiplier", "baseline_days", "min_history_days", "min_calls")
+    above = ("multiplier",)
     config_type = SpikeConfig
 
     def new_series(self, _config: SpikeConfig, /) -> CallSeries:

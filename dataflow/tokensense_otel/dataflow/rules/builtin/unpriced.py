@@ -29,7 +29,7 @@ class Unpriced(WindowRule[UnpricedConfig]):
     scope = ("team", "provider", "model")
     fields = ("calls", "tokens")
     takes_sums = True
-    thresholds = ("min_calls", "window_hours")
+    thresholds = ("min_calls", "window")
     config_type = UnpricedConfig
 
     def observe(self, call: Call, _config: UnpricedConfig, _catalogue: Catalogue, /) -> Fact | None:
@@ -76,7 +76,7 @@ class Unpriced(WindowRule[UnpricedConfig]):
         named = model if not provider else f"{model} of {provider}"
         return Words(
             title=f"No price is known for {named}",
-            summary=f"{calls:,} calls of {scope['team']} in {config.window_hours} h used {tokens:,} tokens that no sum "
+            summary=f"{calls:,} calls of {scope['team']} in {config.window} used {tokens:,} tokens that no sum "
             "of money has: what is shown as spent is less than was spent.",
             suggested_fix=_fix(provider, model, catalogue),
         )

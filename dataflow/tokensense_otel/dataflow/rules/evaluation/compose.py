@@ -5,6 +5,7 @@ from typing import Any
 from tokensense_otel.core.insight import Insight, Severity, Status, rfc3339
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules.evaluation.durations import span_text
 from tokensense_otel.dataflow.rules.evaluation.episodes import Transition
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries, Series
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
@@ -45,7 +46,7 @@ def compose(
         project=project,
         scope=scope,
         title=words.title,
-        summary=f"Over: the condition has been false for {_span(config.resolve_after_s)}."
+        summary=f"Over: the condition has been false for {span_text(config.keep_firing_for)}."
         if resolved
         else words.summary,
         evidence=evidence,
@@ -61,7 +62,3 @@ def _traces(series: Series) -> list[str]:
     """Newest first, each trace once."""
     samples = series.samples if isinstance(series, CallSeries) else []
     return list(dict.fromkeys(trace_id.hex() for _, trace_id in reversed(samples)))
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:g} seconds"

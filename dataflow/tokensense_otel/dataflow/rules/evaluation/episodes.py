@@ -10,8 +10,8 @@ import msgspec
 
 from tokensense_otel.core.insight import Status, stable_id
 
-WORSE: Final = 2
-"""A firing finding is told again when it has grown by this factor since it was last told."""
+WORSE: Final = 2.0
+"""By how much a firing finding has to have grown since it was last told, where nothing else is said."""
 
 
 class Episode(msgspec.Struct, array_like=True):
@@ -63,6 +63,7 @@ def step(
     bucket_ns: int,
     resolve_after_ns: int,
     for_ns: int = 0,
+    update_factor: float = WORSE,
 ) -> Transition | None:
     """Move on to `time_ns`. `size` says how big the finding is, `None` that its condition is false.
 
@@ -77,7 +78,7 @@ def step(
         if time_ns - episode.started_ns < for_ns:
             return None
         return _fire(episode, size, key, bucket_ns)
-    if size < WORSE * episode.told_size:
+    if size < update_factor * episode.told_size:
         return None
     episode.told_size = size
     episode.updates += 1

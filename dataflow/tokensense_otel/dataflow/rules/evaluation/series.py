@@ -4,16 +4,18 @@ A series is encoded once and again only after it changed, so a snapshot of a sha
 """
 
 from bisect import insort
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from tokensense_otel.dataflow.rules.evaluation.distinct import RollingDistinct
+from tokensense_otel.dataflow.rules.evaluation.durations import bucket_ns
 from tokensense_otel.dataflow.rules.evaluation.episodes import Episode
+from tokensense_otel.dataflow.rules.evaluation.histogram import RollingHistogram
 from tokensense_otel.dataflow.rules.evaluation.windows import Peaks, Rolling
 
 DAY_NS: Final = 86_400_000_000_000
-BUCKETS: Final = 96
-"""Buckets of a rule's window: a day in quarters of an hour."""
 SAMPLES: Final = 5
 PRICES: Final = 4
 MONEY: Final = 4
@@ -27,12 +29,14 @@ _decode = msgspec.msgpack.decode
 class Series:
     """What every key has. `blob` is its encoding, `None` while it has changed since."""
 
-    __slots__ = ("blob", "episode", "last_ns")
+    __slots__ = ("blob", "episode", "last_ns", "now_ns")
 
     def __init__(self) -> None:
         self.episode = Episode()
         self.last_ns = 0
         """Newest event time."""
+        self.now_ns = 0
+        """The moment for which the key is judged: newest event time, or log time where only time passed."""
         self.blob: bytes | None = None
 
     @property
@@ -43,6 +47,15 @@ class Series:
     @property
     def empty(self) -> bool:
         """Nothing in any window: the key can be forgotten."""
+        raise NotImplementedError
+
+    @property
+    def silent(self) -> bool:
+        """Nothing in the window that decides."""
+        raise NotImplementedError
+
+    def expires_ns(self) -> int | None:
+        """When something leaves the window that decides, so that the verdict may change although nothing comes."""
         raise NotImplementedError
 
     @property
@@ -86,19 +99,55 @@ def restore(series: Series, rest: list[Any], blob: bytes) -> bool:
     return True
 
 
+Ring = Rolling | RollingHistogram | RollingDistinct
+NOTHING: Final[Mapping[str, Any]] = {}
+
+
 class CallSeries(Series):
-    """Calls of one key: the rule's own counts in the window that decides, and 30 days of what they cost."""
+    """Calls of one key: the rule's own counts in the window that decides, and 30 days of what they cost.
 
-    __slots__ = ("month", "prices", "provider", "samples", "window")
+    A rule may ask for more windows by name, each with the same sums as the one that decides, and for rolling
+    histograms and counts of different names, which get what `Fact.measured` and `Fact.members` say.
+    """
 
-    def __init__(self, window: Rolling) -> None:
+    __slots__ = ("distinct", "histograms", "month", "prices", "provider", "samples", "window", "windows")
+
+    def __init__(
+        self,
+        window: Rolling,
+        *,
+        windows: Mapping[str, Rolling] = NOTHING,
+        histograms: Mapping[str, RollingHistogram] = NOTHING,
+        distinct: Mapping[str, RollingDistinct] = NOTHING,
+    ) -> None:
         super().__init__()
         self.window = window
+        self.windows = windows
+        self.histograms = histograms
+        self.distinct = distinct
         self.month = Rolling(30 * DAY_NS, 30, MONEY)
         self.samples: list[tuple[int, bytes]] = []
         """(end, trace id) of the newest calls, oldest first."""
         self.prices: list[str] = []
         self.provider = ""
+
+    @classmethod
+    def over(
+        cls,
+        window_ns: int,
+        fields: int,
+        *,
+        windows: Mapping[str, int] = NOTHING,
+        histograms: Mapping[str, int] = NOTHING,
+        distinct: Mapping[str, int] = NOTHING,
+    ) -> "CallSeries":
+        """Empty state, each window given by its width in nanoseconds. `fields` are the rule's own, without money."""
+        return cls(
+            Rolling.over(window_ns, fields + MONEY),
+            windows={name: Rolling.over(width, fields + MONEY) for name, width in windows.items()},
+            histograms={name: RollingHistogram(width, bucket_ns(width)) for name, width in histograms.items()},
+            distinct={name: RollingDistinct(width, bucket_ns(width)) for name, width in distinct.items()},
+        )
 
     @property
     def size_ns(self) -> int:
@@ -106,7 +155,14 @@ class CallSeries(Series):
 
     @property
     def empty(self) -> bool:
-        return self.window.empty and self.month.empty
+        return all(ring.empty for ring in self._rings())
+
+    @property
+    def silent(self) -> bool:
+        return self.window.empty
+
+    def expires_ns(self) -> int | None:
+        return self.window.expires_ns()
 
     @property
     def weight(self) -> int:
@@ -121,8 +177,9 @@ class CallSeries(Series):
         return self.window.bounds()
 
     def advance(self, now_ns: int) -> bool:
-        changed = self.window.advance(now_ns)
-        changed |= self.month.advance(now_ns)
+        changed = False
+        for ring in self._rings():
+            changed |= ring.advance(now_ns)
         return changed
 
     def sample(self, time_ns: int, trace_id: bytes, sign: int) -> None:
@@ -139,19 +196,28 @@ class CallSeries(Series):
             del samples[:-SAMPLES]
 
     def state(self) -> list[Any]:
-        window = self.window
-        shape = [window.size_ns, len(window.totals)]
-        return [shape, window.snapshot(), self.month.snapshot(), self.samples, self.prices, self.provider]
+        rings = [ring.snapshot() for ring in self._rings()]
+        return [self._shape(), rings, self.samples, self.prices, self.provider]
 
     def load(self, state: list[Any]) -> bool:
-        shape, window, month, samples, prices, provider = state
-        if shape != [self.window.size_ns, len(self.window.totals)]:
+        shape, rings, samples, prices, provider = state
+        if shape != self._shape():
             return False
-        self.window.restore(window)
-        self.month.restore(month)
+        for ring, stored in zip(self._rings(), rings, strict=True):
+            ring.restore(stored)
         self.samples = [(time_ns, trace_id) for time_ns, trace_id in samples]
         self.prices, self.provider = prices, provider
         return True
+
+    def _rings(self) -> Iterator[Ring]:
+        yield self.window
+        yield self.month
+        for more in (self.windows, self.histograms, self.distinct):
+            yield from more.values()
+
+    def _shape(self) -> list[Any]:
+        named = [sorted(more) for more in (self.windows, self.histograms, self.distinct)]
+        return [*named, *(ring.shape for ring in self._rings())]
 
 
 class MemorySeries(Series):
@@ -162,8 +228,8 @@ class MemorySeries(Series):
     def __init__(self, window_ns: int) -> None:
         super().__init__()
         self._width = window_ns
-        self.used = Peaks(window_ns, BUCKETS)
-        self.ratio = Peaks(window_ns, BUCKETS)
+        self.used = Peaks.over(window_ns)
+        self.ratio = Peaks.over(window_ns)
         self.limit: int | None = None
         self.limit_ns = 0
         self.scope: list[tuple[str, str]] = []
@@ -176,6 +242,14 @@ class MemorySeries(Series):
     @property
     def empty(self) -> bool:
         return self.used.empty and self.ratio.empty and self.limit is None
+
+    @property
+    def silent(self) -> bool:
+        return self.used.empty and self.ratio.empty
+
+    def expires_ns(self) -> int | None:
+        moments = (self.used.expires_ns(), self.ratio.expires_ns())
+        return min((moment for moment in moments if moment is not None), default=None)
 
     @property
     def weight(self) -> int:

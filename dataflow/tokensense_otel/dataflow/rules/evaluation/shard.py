@@ -1,30 +1,31 @@
-"""One shard of the rules: takes postings and memory samples as they come, tells transitions, keeps plain state.
+"""One shard of the rules: takes postings and samples as they come, tells transitions, keeps plain state.
 
 Every posting is judged on its own, in event time, before the next one is taken, so what fires depends on the order
-of the postings only and never on how they were batched. `now_ns` is log time. Idle keys are judged by `advance`, at
-quarter hours and when an open finding is due; the caller asks `next_wake` and needs one timer for the whole shard.
+of the postings only and never on how they were batched. `now_ns` is log time. Idle keys are judged by `advance`: all of
+them at quarter hours, those with an open finding as soon as something leaves their window or they are due. The caller
+asks `next_wake` and needs one timer for the whole shard.
 """
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 import msgspec
 
 from tokensense_otel.core.call import Posting, Source
 from tokensense_otel.core.insight import Insight
-from tokensense_otel.dataflow.facts import MemorySample
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import events
-from tokensense_otel.dataflow.rules.call_rule import CallRule
 from tokensense_otel.dataflow.rules.config import RuleSet
 from tokensense_otel.dataflow.rules.evaluation.compose import compose
+from tokensense_otel.dataflow.rules.evaluation.durations import SECOND_NS
 from tokensense_otel.dataflow.rules.evaluation.episodes import step
+from tokensense_otel.dataflow.rules.evaluation.in_force import InForce, Rules, in_force
 from tokensense_otel.dataflow.rules.evaluation.series import Series, decode_key, restore
 from tokensense_otel.dataflow.rules.evaluation.table import Key, Table
-from tokensense_otel.dataflow.rules.registry import CALL_RULES, MEMORY_RULES, RULES
-from tokensense_otel.dataflow.rules.rule import SECOND_NS, RuleConfig
+from tokensense_otel.dataflow.rules.rule import Level
 from tokensense_otel.dataflow.snapshots import check_version
 
-VERSION: Final = 1
+VERSION: Final = 2
 SKEW_NS: Final = 300 * SECOND_NS
 """How far ahead of log time an event may claim to be; beyond it is taken to be at that limit."""
 BEAT_NS: Final = 900 * SECOND_NS
@@ -34,19 +35,35 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.decode
 
 
+class Sample(Protocol):
+    """What rules take besides calls: see `Rule.sample_type`."""
+
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def project(self) -> str: ...
+    @property
+    def time_ns(self) -> int: ...
+
+
 class RuleShard:
     """Guarantee: the insights and their ids are a function of the sequence of calls (in any batches) since the start,
-    across `snapshot` and `restore`."""
+    across `snapshot` and `restore`. Without a `level` it judges the rules of all levels."""
 
-    def __init__(self, rules: RuleSet, catalogue: Catalogue) -> None:
+    def __init__(self, rules: RuleSet, catalogue: Catalogue, level: Level | None = None) -> None:
         self._rules = rules
         self._catalogue = catalogue
-        self._tables = {name: Table(rule, rules.defaults.of(name).max_keys) for name, rule in RULES.items()}
-        self._in_force: dict[str, list[tuple[Table, CallRule[Any], Any]]] = {}
+        self._level = level
+        self._tables = {
+            name: Table(rule, rules.defaults.of(name).max_keys)
+            for name, rule in rules.rules.items()
+            if level in (None, rule.level)
+        }
+        self._in_force: dict[tuple[str, str], Rules] = {}
         self._advanced_ns: int | None = None
         self._clamped: dict[bytes, int] = {}
 
-    def ingest(self, postings: list[Posting], samples: list[MemorySample], now_ns: int) -> list[Insight]:
+    def ingest(self, postings: Sequence[Posting], samples: Sequence[Sample], now_ns: int) -> list[Insight]:
         """Take postings and samples in their order."""
         if self._advanced_ns is None:
             self._advanced_ns = now_ns
@@ -61,32 +78,38 @@ class RuleShard:
 
     def advance(self, now_ns: int) -> list[Insight]:
         """Let time pass: drop what fell out of the windows, judge what that changed, resolve what is over."""
-        self._advanced_ns = max(now_ns, self._advanced_ns or 0)
+        before_ns = self._advanced_ns
+        self._advanced_ns = max(now_ns, before_ns or 0)
         told: list[Insight] = []
         for table in self._tables.values():
-            for key, series in table.items():
+            beat_ns = table.rule.beat_ns
+            every = beat_ns or BEAT_NS
+            whole = before_ns is None or now_ns // every > before_ns // every
+            for key, series in table.items() if whole else table.active():
                 changed = series.advance(now_ns)
                 if changed:
                     series.blob = None
-                if changed or series.episode.active:
-                    self._judge(table, self._config(table, key), key, series, now_ns, now_ns, told)
+                if changed or series.episode.active or beat_ns is not None:
+                    series.now_ns = now_ns
+                    self._judge(self._of(key[0], key[1]).named[table.rule.name], key, series, now_ns, told)
                 if series.empty and not series.episode.active:
                     table.drop(key)
         return told
 
     def next_wake(self) -> int | None:
         """When `advance` is wanted next, in log time; `None` while nothing is kept."""
-        if self._advanced_ns is None or not any(len(table) for table in self._tables.values()):
+        since_ns = self._advanced_ns
+        if since_ns is None:
             return None
-        wake = (self._advanced_ns // BEAT_NS + 1) * BEAT_NS
+        wake: int | None = None
         for table in self._tables.values():
-            for key, series in table.active():
-                config = self._config(table, key)
-                resolve_ns, for_ns = _spans(config)
-                due = series.episode.deadline(resolve_ns, for_ns)
-                # What is overdue already waits for the next beat: it was looked at and is held by something else.
-                if due is not None and self._advanced_ns < due < wake:
-                    wake = due
+            if not len(table):
+                continue
+            every = table.rule.beat_ns or BEAT_NS
+            beat_ns = (since_ns // every + 1) * every
+            # What is overdue already waits for the next beat: it was looked at and is held by something else.
+            due_ns = table.due(since_ns)
+            wake = min(beat_ns, due_ns or beat_ns, wake or beat_ns)
         return wake
 
     def snapshot(self) -> bytes:
@@ -98,14 +121,14 @@ class RuleShard:
         return _encode([VERSION, self._advanced_ns, list(self._clamped.items()), tables])
 
     @classmethod
-    def restore(cls, rules: RuleSet, catalogue: Catalogue, snapshot: bytes) -> "RuleShard":
+    def restore(cls, rules: RuleSet, catalogue: Catalogue, snapshot: bytes, level: Level | None = None) -> "RuleShard":
         """The shard as it was. Keys whose window was configured anew since then begin again, and that is reported.
 
         Raises:
             ValueError: when `snapshot` is of another version.
         """
         check_version(snapshot, VERSION, "rules")
-        shard = cls(rules, catalogue)
+        shard = cls(rules, catalogue, level)
         _, shard._advanced_ns, clamped, tables = _decode(snapshot)
         shard._clamped = dict(clamped)
         for name, (blobs, doubts) in tables.items():
@@ -115,91 +138,98 @@ class RuleShard:
                 table.doubts.load(doubts)
                 for blob in blobs:
                     key, state = decode_key(blob)
-                    series = table.rule.new_series(shard._config(table, key))
+                    each = shard._of(key[0], key[1]).named[name]
+                    series = each.rule.new_series(each.config)
                     if restore(series, state, blob):
                         table.put(key, series)
+                        _note(each, key, series)
                     else:
                         dropped += 1
             if dropped:
                 events.STATE_DROPPED(dropped, rule=name)
         return shard
 
+    def reload(self, rules: RuleSet) -> None:
+        """Go on with other rules: what is unchanged keeps its state, a changed window or a new rule begins anew."""
+        self.__dict__.update(RuleShard.restore(rules, self._catalogue, self.snapshot(), self._level).__dict__)
+
     def _post(self, posting: Posting, now_ns: int, told: list[Insight], late: dict[str, int]) -> None:
         call, sign = posting.call, posting.sign
         time_ns = self._event_time(posting, now_ns)
-        in_force = self._in_force.get(call.project)
-        if in_force is None:
-            in_force = self._rules_of(call.project)
         summed = call.source is Source.METER
-        for table, rule, config in in_force:
+        for each, rule in self._of(call.tenant, call.project).calls:
             if summed and not rule.takes_sums:
                 continue
-            fact = rule.observe(call, config, self._catalogue)
+            fact = rule.observe(call, each.config, self._catalogue)
             if fact is None:
                 continue
             key = (call.tenant, call.project, *fact.key)
-            series = table.find(key)
+            series = each.table.find(key)
             if series is None:
                 if sign < 0 or not fact.opens:
                     continue
-                series = rule.new_series(config)
-                if not table.add(key, series, time_ns):
+                series = rule.new_series(each.config)
+                if not each.table.add(key, series, time_ns):
                     continue
             series.blob = None
             if not rule.post(series, call, fact, sign, time_ns):
                 late[rule.name] = late.get(rule.name, 0) + 1
                 continue
-            series.last_ns = max(series.last_ns, time_ns)
-            self._judge(table, config, key, series, series.last_ns, now_ns, told)
+            series.now_ns = series.last_ns = max(series.last_ns, time_ns)
+            self._judge(each, key, series, now_ns, told)
 
-    def _take(self, sample: MemorySample, now_ns: int, told: list[Insight], late: dict[str, int]) -> None:
+    def _take(self, sample: Sample, now_ns: int, told: list[Insight], late: dict[str, int]) -> None:
         time_ns = min(sample.time_ns, now_ns + SKEW_NS)
-        for rule in MEMORY_RULES:
-            table = self._tables[rule.name]
-            key = (sample.tenant, sample.project, sample.entity)
-            config = self._rules.for_project(sample.project).RAM_OVER_PROVISION
-            if not config.enabled:
+        for each in self._of(sample.tenant, sample.project).samples.get(type(sample), ()):
+            rule = each.rule
+            parts = rule.place(sample, each.config)
+            if parts is None:
                 continue
-            series = table.find(key)
+            key = (sample.tenant, sample.project, *parts)
+            series = each.table.find(key)
             if series is None:
-                series = rule.new_series(config)
-                if not table.add(key, series, time_ns):
+                series = rule.new_series(each.config)
+                if not each.table.add(key, series, time_ns):
                     continue
             series.blob = None
             if not rule.take(series, sample, time_ns):
                 late[rule.name] = late.get(rule.name, 0) + 1
-            series.last_ns = max(series.last_ns, time_ns)
-            self._judge(table, config, key, series, series.last_ns, now_ns, told)
+            series.now_ns = series.last_ns = max(series.last_ns, time_ns)
+            self._judge(each, key, series, now_ns, told)
 
-    def _judge(
-        self,
-        table: Table,
-        config: RuleConfig,
-        key: Key,
-        series: Series,
-        time_ns: int,
-        now_ns: int,
-        told: list[Insight],
-    ) -> None:
-        rule = table.rule
+    def _judge(self, each: InForce, key: Key, series: Series, now_ns: int, told: list[Insight]) -> None:
+        """Judge a key at `series.now_ns` and tell what that changes at `now_ns`."""
+        rule, episode = each.rule, series.episode
+        config = each.soft if episode.firing else each.config
         size = rule.judge(series, config) if config.enabled else None
-        if size is None and not series.episode.active:
-            return
-        resolve_ns, for_ns = _spans(config)
+        if size is None:
+            if not episode.active:
+                return
+            if episode.firing and config.no_data == "keep" and config.enabled and series.silent:
+                each.table.track(key, None)
+                return
         series.blob = None
         transition = step(
-            series.episode,
+            episode,
             size,
-            time_ns,
+            series.now_ns,
             key=(key[0], key[1], rule.name, *key[2:]),
             bucket_ns=series.size_ns,
-            resolve_after_ns=resolve_ns,
-            for_ns=for_ns,
+            resolve_after_ns=config.keep_firing_for,
+            for_ns=config.hold,
+            update_factor=config.update_factor,
         )
-        table.track(key, series)
+        _note(each, key, series)
         if transition is not None:
             insight = compose(
-                rule, config, key, series, transition, time_ns=time_ns, now_ns=now_ns, catalogue=self._catalogue
+                rule,
+                each.config,
+                key,
+                series,
+                transition,
+                time_ns=series.now_ns,
+                now_ns=now_ns,
+                catalogue=self._catalogue,
             )
             told.append(insight)
             events.INSIGHTS(rule=rule.name, status=transition.status.value)
@@ -207,10 +237,12 @@ class RuleShard:
     def _event_time(self, posting: Posting, now_ns: int) -> int:
         """The end of the call, held back to `SKEW_NS` ahead of log time; a reversal goes where its posting went."""
         call = posting.call
+        limit = now_ns + SKEW_NS
+        if call.end_ns <= limit and not self._clamped:
+            return call.end_ns
         identity = call.trace_id + call.span_id
         if posting.sign < 0 and identity in self._clamped:
             return self._clamped.pop(identity)
-        limit = now_ns + SKEW_NS
         if call.end_ns <= limit:
             return call.end_ns
         if posting.sign > 0:
@@ -219,16 +251,15 @@ class RuleShard:
                 del self._clamped[next(iter(self._clamped))]
         return limit
 
-    def _rules_of(self, project: str) -> list[tuple[Table, CallRule[Any], Any]]:
-        config = self._rules.for_project(project)
-        each = [(self._tables[rule.name], rule, config.of(rule.name)) for rule in CALL_RULES]
-        if len(self._in_force) >= MAX_CLAMPED:
-            self._in_force.clear()
-        in_force = self._in_force[project] = [item for item in each if item[2].enabled]
-        return in_force
-
-    def _config(self, table: Table, key: Key) -> RuleConfig:
-        return self._rules.for_project(key[1]).of(table.rule.name)
+    def _of(self, tenant: str, project: str) -> Rules:
+        """The rules in force for a project."""
+        rules = self._in_force.get((tenant, project))
+        if rules is None:
+            if len(self._in_force) >= MAX_CLAMPED:
+                self._in_force.clear()
+            rules = in_force(self._rules.in_force(tenant, project), self._tables)
+            self._in_force[tenant, project] = rules
+        return rules
 
     def _report(self, late: dict[str, int]) -> None:
         for name, count in late.items():
@@ -239,5 +270,14 @@ class RuleShard:
                 table.evicted = 0
 
 
-def _spans(config: RuleConfig) -> tuple[int, int]:
-    return round(config.resolve_after_s * SECOND_NS), round(config.for_s * SECOND_NS)
+def _note(each: InForce, key: Key, series: Series) -> None:
+    """Keep the list of keys that have to be looked at although nothing comes."""
+    episode, config = series.episode, each.config
+    if not episode.active:
+        each.table.rest(key)
+        return
+    due_ns = episode.deadline(config.keep_firing_for, config.hold)
+    if episode.false_since_ns is None:
+        expires_ns = series.expires_ns()
+        due_ns = expires_ns if due_ns is None or (expires_ns is not None and expires_ns < due_ns) else due_ns
+    each.table.track(key, due_ns)

@@ -29,7 +29,8 @@ class Table:
         self.doubts = Doubts()
         # Oldest use first.
         self._series: OrderedDict[Key, Any] = OrderedDict()
-        self._active: dict[Key, Any] = {}
+        self._active: dict[Key, int | None] = {}
+        """Keys whose episode is open or pending, and when each has to be looked at although nothing comes."""
 
     def __len__(self) -> int:
         return len(self._series)
@@ -52,16 +53,16 @@ class Table:
         return True
 
     def put(self, key: Key, series: Series) -> None:
-        """Take over a stored series."""
+        """Take over a stored series. Where its episode is active, `track` it as well."""
         self._series[key] = series
-        self.track(key, series)
 
-    def track(self, key: Key, series: Series) -> None:
-        """Keep the list of keys with an open finding, after an evaluation."""
-        if series.episode.active:
-            self._active[key] = series
-        else:
-            self._active.pop(key, None)
+    def track(self, key: Key, due_ns: int | None) -> None:
+        """Note a key whose episode is active, and when it is due by time alone."""
+        self._active[key] = due_ns
+
+    def rest(self, key: Key) -> None:
+        """Forget that a key's episode was active."""
+        self._active.pop(key, None)
 
     def drop(self, key: Key) -> None:
         self._series.pop(key, None)
@@ -71,7 +72,11 @@ class Table:
         return list(self._series.items())
 
     def active(self) -> list[tuple[Key, Any]]:
-        return list(self._active.items())
+        return [(key, self._series[key]) for key in self._active]
+
+    def due(self, after_ns: int) -> int | None:
+        """The first moment after `after_ns` at which a key is due."""
+        return min((due for due in self._active.values() if due is not None and due > after_ns), default=None)
 
     def _evict(self, time_ns: int) -> bool:
         rounds = len(self._series) // _LOOK + 1 if self._active else 1

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from operator import add, sub
 from typing import Any
 
+from tokensense_otel.dataflow.rules.evaluation.durations import bucket_ns
+
 
 class Rolling:
     """Running sums of integer vectors over the last `width_ns`."""
@@ -27,10 +29,20 @@ class Rolling:
         self.totals = [0] * fields
         """Sums over the window. Read only."""
 
+    @classmethod
+    def over(cls, width_ns: int, fields: int) -> "Rolling":
+        """A window in the buckets that suit its width."""
+        return cls(width_ns, width_ns // bucket_ns(width_ns), fields)
+
     @property
     def size_ns(self) -> int:
         """Width of one bucket."""
         return self._size
+
+    @property
+    def shape(self) -> list[int]:
+        """What has to be equal for a snapshot to fit."""
+        return [self._size, self._count, len(self._zeroes)]
 
     @property
     def empty(self) -> bool:
@@ -63,6 +75,11 @@ class Rolling:
         """Move the window forward to `time_ns` and drop what fell out. Whether anything did."""
         bucket = time_ns // self._size
         return self._move(bucket) if self.head is not None and bucket > self.head else False
+
+    def expires_ns(self) -> int | None:
+        """When the first bucket leaves that something was added to; `None` while there is none."""
+        oldest = next(iter(self._buckets), None)
+        return None if oldest is None else (oldest + self._count) * self._size
 
     def _move(self, head: int) -> bool:
         self.head = head
@@ -112,6 +129,11 @@ class Peaks:
         self._buckets: dict[int, list[int]] = {}
         self.head: int | None = None
 
+    @classmethod
+    def over(cls, width_ns: int) -> "Peaks":
+        """A window in the buckets that suit its width."""
+        return cls(width_ns, width_ns // bucket_ns(width_ns))
+
     @property
     def size_ns(self) -> int:
         return self._size
@@ -145,6 +167,11 @@ class Peaks:
         """Move the window forward to `time_ns` and drop what fell out. Whether anything did."""
         bucket = time_ns // self._size
         return self._move(bucket) if self.head is not None and bucket > self.head else False
+
+    def expires_ns(self) -> int | None:
+        """When the first bucket leaves that something was added to; `None` while there is none."""
+        oldest = next(iter(self._buckets), None)
+        return None if oldest is None else (oldest + self._count) * self._size
 
     def _move(self, head: int) -> bool:
         self.head = head

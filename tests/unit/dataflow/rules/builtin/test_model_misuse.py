@@ -114,7 +114,7 @@ def test_the_evidence_proves_it() -> None:
     (insight,) = misuse().post(calls(20))
     evidence = insight.evidence
 
-    assert evidence["thresholds"] == {"min_calls": 20, "max_output_tokens": 100, "window_hours": 24}
+    assert evidence["thresholds"] == {"min_calls": 20, "max_output_tokens": 100, "window": "24h"}
     assert observed(insight) == {"calls": 20, "calls_with_known_output": 20, "average_output_tokens": 50.0}
     assert evidence["window"] == {"from": "2026-11-01T12:15:00Z", "to": "2026-11-02T12:00:19Z"}
     assert evidence["sample_trace_ids"] == [number.to_bytes(16, "big").hex() for number in (20, 19, 18, 17, 16)]

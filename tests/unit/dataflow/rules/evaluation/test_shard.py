@@ -184,7 +184,7 @@ def test_an_idle_finding_resolves_when_its_window_is_empty() -> None:
     # The window leaves the last quarter hour with calls at noon; a quarter of an hour later it is over.
     assert over.resolved_at == "2026-11-03T12:15:00Z"
     assert over.episode_id == fired.episode_id
-    assert "false for 15 minutes" in over.summary
+    assert "false for 15m" in over.summary
 
 
 def test_firing_again_later_is_a_new_episode() -> None:
@@ -261,7 +261,7 @@ def test_memory_is_given_back() -> None:
 
 def test_one_timer_wakes_for_what_is_due() -> None:
     """The next beat is at a quarter hour; an open finding whose condition is false is looked at when it is due."""
-    shard = Shard(only("MODEL_MISUSE", resolve_after_s=60))
+    shard = Shard(only("MODEL_MISUSE", keep_firing_for="1m"))
     assert shard.shard.next_wake() is None
     some = calls(20, start=NOON + 2 * MINUTE, step=1)
     shard.post(some)
@@ -274,8 +274,8 @@ def test_one_timer_wakes_for_what_is_due() -> None:
 
 
 def test_a_condition_can_have_to_hold() -> None:
-    """With `for_s` nothing is told before the condition has held so long, and the timer tells it."""
-    shard = Shard(only("MODEL_MISUSE", for_s=600))
+    """With `for` nothing is told before the condition has held so long, and the timer tells it."""
+    shard = Shard(only("MODEL_MISUSE", **{"for": "10m"}))
     assert shard.post(calls(25, step=1)) == []
 
     assert statuses(shard.advance(NOON + 10 * MINUTE)) == []
@@ -298,7 +298,7 @@ def test_another_window_begins_again() -> None:
     """State of a window that was configured anew is dropped rather than misread."""
     shard = Shard(only("MODEL_MISUSE"))
     shard.post(calls(19))
-    shard.rules = only("MODEL_MISUSE", window_hours=48)
+    shard.rules = only("MODEL_MISUSE", window="48h")
     shard.crash()
 
     assert shard.post(calls(19, first=100)) == []
