@@ -56,7 +56,7 @@ def acknowledge(engine: Engine, some_id: str, asked: Asked, now_ns: int) -> Mute
         raise NoSuchThing(f"there is no insight or episode {some_id!r}; `tokensense insights` lists them")
     newest = told[-1]
     if newest.status is Status.RESOLVED:
-        raise ValueError(f"{newest.episode_id} was resolved at {newest.resolved_at}; there is nothing to acknowledge")
+        raise ValueError(f"episode: it was resolved at {newest.resolved_at}; there is nothing to acknowledge")
     matchers = [Matcher("episode", "=", newest.episode_id)]
     return _add(engine, MuteKind.ACKNOWLEDGEMENT, matchers, asked, now_ns)
 

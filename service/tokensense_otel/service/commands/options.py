@@ -1,5 +1,6 @@
 """Options that commands share, and how they load settings."""
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,13 +22,22 @@ ConfigOption = Annotated[
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="text, or one JSON document on standard output.")]
 ReadyFdOption = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
+NumberOption = Annotated[int, typer.Option("--number", hidden=True)]
 
 
 def load(config: Path | None) -> "Loaded":
-    """Raises: ConfigError: one line for each problem."""
+    """The settings; from here on what happens is logged to standard error, if somebody has to know it.
+
+    Raises:
+        ConfigError: one line for each problem.
+    """
+    from tokensense_otel.core.events import configure_logging
     from tokensense_otel.service.loader import load as load_file
 
-    return load_file(config, os.environ)
+    loaded = load_file(config, os.environ)
+    logs = loaded.settings.logging
+    configure_logging(json_lines=logs.format == "json", level=max(logs.number, logging.WARNING))
+    return loaded
 
 
 def option_error(error: ValueError) -> ConfigError:
