@@ -16,7 +16,7 @@ import sys
 import threading
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
@@ -62,10 +62,12 @@ class Happening:
 
 
 class Level:
-    """A gauge: how much of something there is right now."""
+    """A gauge: how much of something there is right now; over processes that share a metrics folder the most, or the
+    `total` of all."""
 
-    def __init__(self, name: str, help_text: str, *, labels: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, help_text: str, *, labels: tuple[str, ...] = (), total: bool = False) -> None:
         self.name = name
+        self._mode: Literal["livesum", "livemax"] = "livesum" if total else "livemax"
         self._help = help_text
         self._labels = labels
         _declare(self)
@@ -80,8 +82,7 @@ class Level:
 
         with _making:
             made: Gauge | None = vars(self).get("_gauge")
-            # "max" over processes that share a metrics folder: each gauge has one live owner.
-            return made or Gauge(f"tokensense_{self.name}", self._help, self._labels, multiprocess_mode="livemax")
+            return made or Gauge(f"tokensense_{self.name}", self._help, self._labels, multiprocess_mode=self._mode)
 
     def set(self, value: float, **fields: str) -> None:
         if self._labels:
@@ -167,7 +168,7 @@ def _take_space(folder: Path) -> None:
     prometheus_client makes them full of holes, and a hole that cannot be filled because the disk is full ends the
     process with SIGBUS at a count of something that never happened before.
     """
-    for kind in ("counter", "gauge_livemax", "histogram"):
+    for kind in ("counter", "gauge_livemax", "gauge_livesum", "histogram"):
         path = folder / f"{kind}_{os.getpid()}.db"
         if path.exists():  # of an earlier process with our number: its counts stay in the sum
             continue

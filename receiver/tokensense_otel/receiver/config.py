@@ -216,6 +216,11 @@ class LimitsConfig(RateConfig):
 class ReceiverConfig(Config):
     """The OTLP servers. Sizes are in bytes."""
 
+    processes: int = Field(default=1, ge=1, le=64)
+    """How many processes take telemetry in on the same ports; at most `log.partitions`. The system deals out
+    connections, not requests, so that it is senders with several connections who gain. Of `limits` each process grants
+    its part; the other limits here are those of each process."""
+
     grpc: GrpcConfig = GrpcConfig()
     """OTLP over gRPC."""
 

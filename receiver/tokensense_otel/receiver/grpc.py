@@ -17,7 +17,7 @@ from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.receiver.config import GrpcConfig
 from tokensense_otel.receiver.grpc_health import health_handler
 from tokensense_otel.receiver.intake import Delivery, Intake, count_acceptance, count_refusal
-from tokensense_otel.receiver.listening import listen, shown_endpoint
+from tokensense_otel.receiver.listening import check, shown_endpoint
 from tokensense_otel.receiver.log.entry import Signal
 from tokensense_otel.receiver.otlp.responses import response
 from tokensense_otel.receiver.otlp.signals import PROTOCOLS
@@ -33,11 +33,12 @@ _Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class GrpcServer:
-    """The gRPC side of the receiver."""
+    """The gRPC side of the receiver, on a port that it may have `shared` with other processes."""
 
-    def __init__(self, config: GrpcConfig, intake: Intake) -> None:
+    def __init__(self, config: GrpcConfig, intake: Intake, *, shared: bool = False) -> None:
         self._config = config
         self._intake = intake
+        self._shared = shared
         self._server: grpc.aio.Server | None = None
         self.endpoint = config.endpoint
         """Where it listens; with the real port once it is started."""
@@ -47,7 +48,7 @@ class GrpcServer:
         host, port = split_endpoint(self._config.endpoint)
         if port:
             # Ask the system first: grpcio says neither why a port cannot be had nor keeps quiet about it.
-            listen(_KEY, self._config.endpoint).close()
+            check(_KEY, self._config.endpoint, shared=self._shared)
         server = grpc.aio.server(options=self._options())
         # Methods that are not here are UNIMPLEMENTED (checklist 9, 83).
         for signal, protocol in PROTOCOLS.items():
@@ -76,7 +77,7 @@ class GrpcServer:
     def _options(self) -> list[tuple[str, int]]:
         config = self._config
         return [
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(self._shared)),
             ("grpc.max_receive_message_length", self._intake.max_request_bytes),
             ("grpc.max_send_message_length", _MAX_RESPONSE_BYTES),
             # grpcio holds whole messages before a handler can refuse them; further calls of a connection wait.

@@ -18,10 +18,11 @@ from tokensense_otel.receiver.tls import Certificates, http_context
 
 
 class HttpServer:
-    """The HTTP side of the receiver."""
+    """The HTTP side of the receiver, on a port that it may have `shared` with other processes."""
 
-    def __init__(self, config: HttpConfig, intake: Intake, stop_timeout_s: float) -> None:
+    def __init__(self, config: HttpConfig, intake: Intake, stop_timeout_s: float, *, shared: bool = False) -> None:
         self._config = config
+        self._shared = shared
         self._application = with_cors(OtlpApplication(config, intake), config.cors)
         self._stop_timeout_s = stop_timeout_s
         self._server: _Server | None = None
@@ -32,7 +33,7 @@ class HttpServer:
     async def start(self) -> None:
         """Raises: ConfigError: when the endpoint cannot be listened on, or a certificate cannot be used."""
         settings = self._settings()
-        listener = listen("receiver.http.endpoint", self._config.endpoint)
+        listener = listen("receiver.http.endpoint", self._config.endpoint, shared=self._shared)
         host, port = listener.getsockname()[:2]
         self._server = _Server(settings, guarded(self._config), self._config.header_timeout_s)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))

@@ -59,7 +59,7 @@ class Intake:
         self._tokens = _tokens(config.auth.oidc)
         self._keyring = Keyring(config.auth, self._tokens.identify if self._tokens else None)
         self.budget = Budget(config.max_in_flight_bytes, shared=lambda: self._keyring.several_tenants)
-        self._rates = Rates(config.limits, monotonic)
+        self._rates = Rates(config.limits, monotonic, config.processes)
         self._append_timeout_s = config.append_timeout_s
         self._writer = writer
         self._clock = clock

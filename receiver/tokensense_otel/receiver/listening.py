@@ -1,4 +1,8 @@
-"""Taking a port, with an error that says what to write when it cannot be had."""
+"""Taking a port, with an error that says what to write when it cannot be had.
+
+Where several processes serve one port (`SO_REUSEPORT`), the system deals out new connections among those that listen.
+Any process of the same user could join them unasked, so one that owns them all takes the port for them first.
+"""
 
 import errno
 import resource
@@ -12,28 +16,56 @@ BACKLOG: Final = 2048
 _OTHER_FILES: Final = 512
 
 
-def listen(key: str, endpoint: str) -> socket.socket:
-    """A socket that listens on `endpoint`; `key` is where the user configured it.
+def listen(key: str, endpoint: str, *, shared: bool = False) -> socket.socket:
+    """A socket that listens on `endpoint`; `key` is where the user configured it. `shared` with other processes.
+
+    Raises:
+        ConfigError: when the endpoint cannot be had.
+    """
+    # Listening now, not later: of two sockets bound to one port, the second finds out only here.
+    return _taken(key, endpoint, shared=shared, listening=True)
+
+
+def check(key: str, endpoint: str, *, shared: bool = False) -> None:
+    """Raises: ConfigError: when `endpoint` cannot be had."""
+    # A socket that listens gets its part of the connections of a shared port, and would lose them here.
+    _taken(key, endpoint, shared=shared, listening=not shared).close()
+
+
+def reserve(key: str, endpoint: str) -> tuple[socket.socket, str]:
+    """Take a port for processes that will share it: a socket that holds it, and the endpoint with its real port.
+
+    It does not listen, so it gets no connections; and while it is there, nobody takes the port for himself.
 
     Raises:
         ConfigError: when the endpoint cannot be had.
     """
     host, port = split_endpoint(endpoint)
+    if port:
+        check(key, endpoint)
+    holder = _taken(key, endpoint, shared=True, listening=False)
+    return holder, shown_endpoint(host, holder.getsockname()[1])
+
+
+def _taken(key: str, endpoint: str, *, shared: bool, listening: bool) -> socket.socket:
+    host, port = split_endpoint(endpoint)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
+        taken = socket.socket(family, kind, protocol)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            # Listening now, not later: of two sockets bound to one port, the second finds out only here.
-            listener.listen(BACKLOG)
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            taken.bind(address)
+            if listening:
+                taken.listen(BACKLOG)
         except OSError:
-            listener.close()
+            taken.close()
             raise
     except OSError as error:
         raise ConfigError(f"{key}: cannot listen on {endpoint}: {_reason(error)}") from error
-    listener.setblocking(False)
-    return listener
+    taken.setblocking(False)
+    return taken
 
 
 def _reason(error: OSError) -> str:

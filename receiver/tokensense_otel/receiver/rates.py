@@ -38,10 +38,11 @@ class Allowance:
 
 
 class Rates:
-    """The allowances of every tenant. `monotonic` is in seconds."""
+    """The allowances of every tenant. `monotonic` is in seconds; one of `parts` equal parts is granted here."""
 
-    def __init__(self, config: LimitsConfig, monotonic: Callable[[], float]) -> None:
+    def __init__(self, config: LimitsConfig, monotonic: Callable[[], float], parts: int = 1) -> None:
         self._config = config
+        self._parts = parts
         self._monotonic = monotonic
         self._tenants: dict[str, tuple[Allowance | None, Allowance | None]] = {}
 
@@ -69,4 +70,4 @@ class Rates:
         return found
 
     def _make(self, rate: RateConfig, per_s: float | None) -> Allowance | None:
-        return None if per_s is None else Allowance(per_s, rate.burst_s, self._monotonic())
+        return None if per_s is None else Allowance(per_s / self._parts, rate.burst_s, self._monotonic())

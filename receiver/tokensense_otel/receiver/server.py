@@ -29,8 +29,9 @@ class Receiver:
         self._config = config
         self._writer = writer
         self._intake = Intake(config, writer, clock)
-        self._grpc = GrpcServer(config.grpc, self._intake)
-        self._http = HttpServer(config.http, self._intake, config.stop_timeout_s)
+        shared = config.processes > 1
+        self._grpc = GrpcServer(config.grpc, self._intake, shared=shared)
+        self._http = HttpServer(config.http, self._intake, config.stop_timeout_s, shared=shared)
         self._started = False
 
     @property

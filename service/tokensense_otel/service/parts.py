@@ -70,7 +70,7 @@ def _receiver(loaded: Loaded, report: Report, number: int, wait_s: float) -> Non
     settings = loaded.settings
     allow_connections(settings.receiver.grpc.max_connections + settings.receiver.http.max_connections)
     log = EmbeddedLog(settings.log, places.log_dir(settings.data_dir))
-    writer = log.writer(Share(number - 1, settings.receiver.processes), wait_s)
+    writer = log.writer(Share(number, settings.receiver.processes), wait_s)
     receiver = Receiver(settings.receiver, writer, system_clock)
     _serve(receiver, lambda: report(receiver.endpoints._asdict()))
 

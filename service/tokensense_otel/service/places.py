@@ -1,15 +1,13 @@
 """Where things are within `data_dir`, and the locks that keep one part from running twice on it."""
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tokensense_otel.core.errors import ConfigError
-
-_RETRY_S = 0.05
+from tokensense_otel.core.locks import take_lock
 
 
 def log_dir(data_dir: Path) -> Path:
@@ -60,14 +58,10 @@ def only_one(
     path = run_dir(data_dir) / f"{name}.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        retries = round(wait_s / _RETRY_S)
-        while not _lock(descriptor):
-            if retries == 0:
-                raise ConfigError(
-                    f"data_dir: `tokensense {name}` already runs on {data_dir}; stop it, or write another data_dir"
-                )
-            retries -= 1
-            sleep(_RETRY_S)
+        if not take_lock(descriptor, wait_s=wait_s, sleep=sleep):
+            raise ConfigError(
+                f"data_dir: `tokensense {name}` already runs on {data_dir}; stop it, or write another data_dir"
+            )
         yield
     finally:
         os.close(descriptor)
@@ -80,14 +74,6 @@ def is_held(data_dir: Path, name: str) -> bool:
         return False
     descriptor = os.open(path, os.O_RDWR)
     try:
-        return not _lock(descriptor)
+        return not take_lock(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -17,9 +17,7 @@ from tokensense_otel.service import events
 from tokensense_otel.service.handshake import Ready, decode_ready, encode_settings
 from tokensense_otel.service.loader import Loaded
 from tokensense_otel.service.restart import GiveUp, RestartPolicy
-
-PARTS = ("receiver", "dataflow", "exporters", "api")
-"""In the order in which they are stopped: first nothing more is accepted, then what was accepted is finished."""
+from tokensense_otel.service.units import PARTS, Unit, units_of
 
 STOP_DEADLINES_S = {"receiver": 15.0, "dataflow": 30.0, "exporters": 20.0, "api": 10.0}
 READY_DEADLINE_S = 120.0
@@ -33,7 +31,7 @@ _ENDPOINT_KEYS = {
 
 @dataclass
 class State:
-    """What the parent knows; handed out whenever it changes."""
+    """What the parent knows of its processes, by name; handed out whenever it changes."""
 
     endpoints: dict[str, str] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
@@ -50,10 +48,12 @@ class Supervisor:
         environ: dict[str, str],
         changed: Callable[[State], None],
         ended: Callable[[int], None],
+        parts: tuple[str, ...] = PARTS,
         children_stdout: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._raw: dict[str, Any] = loaded.raw
+        self.units = units_of(loaded.settings, parts)
         self._base_dir = loaded.base_dir
         self._drain_s = loaded.settings.dataflow.drain_s
         self._environ = environ
@@ -70,20 +70,21 @@ class Supervisor:
         self._stopping.set()
 
     async def run(self) -> int:
-        keepers = {part: asyncio.create_task(self._keep(part)) for part in PARTS}
+        keepers = {unit: asyncio.create_task(self._keep(unit)) for unit in self.units}
         await self._stopping.wait()
         events.STOPPING()
         for part in PARTS:
-            await self._end(part)
-            await keepers[part]
+            together = [unit for unit in self.units if unit.part == part]
+            await asyncio.gather(*(self._end(unit) for unit in together))
+            await asyncio.gather(*(keepers[unit] for unit in together))
         events.STOPPED()
         return self._exit_code
 
-    async def _keep(self, part: str) -> None:
-        """Run one part until the whole stops."""
+    async def _keep(self, unit: Unit) -> None:
+        """Run one process until the whole stops."""
         policy = RestartPolicy()
         while not self._stopping.is_set():
-            exit_code = await self._run_once(part, policy)
+            exit_code = await self._run_once(unit, policy)
             if self._stopping.is_set():
                 return
             decision = policy.died(self._monotonic(), exit_code)
@@ -91,28 +92,30 @@ class Supervisor:
                 self._exit_code = decision.exit_code
                 self.stop()
                 return
-            events.PART_DIED(part=part, exit_code=exit_code, again_in_s=decision.delay_s)
+            events.PART_DIED(part=unit.name, exit_code=exit_code, again_in_s=decision.delay_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), decision.delay_s)
 
-    async def _run_once(self, part: str, policy: RestartPolicy) -> int | None:
-        """The part's exit code once it ended; `None` when there was no process to be had."""
+    async def _run_once(self, unit: Unit, policy: RestartPolicy) -> int | None:
+        """Its exit code once it ended; `None` when there was no process to be had."""
         try:
-            process, ready_pipe = await self._spawn(part)
+            process, ready_pipe = await self._spawn(unit)
         except OSError as error:
-            events.PART_UNSTARTED(part=part, error=str(error))
+            events.PART_UNSTARTED(part=unit.name, error=str(error))
             return None
         ready = await self._await_ready(process, ready_pipe)
         if ready is not None:
             policy.ready(self._monotonic())
-            self._came_up(part, ready)
+            self._came_up(unit.name, ready)
         exit_code = await process.wait()
-        self._went_down(part, process.pid)
+        self._went_down(unit.name, process.pid)
         return exit_code
 
-    async def _spawn(self, part: str) -> tuple[asyncio.subprocess.Process, int]:
+    async def _spawn(self, unit: Unit) -> tuple[asyncio.subprocess.Process, int]:
         read_end, write_end = os.pipe()
-        command = [sys.executable, "-P", "-m", "tokensense_otel.service.main", part, "--ready-fd", str(write_end)]
+        command = [sys.executable, "-P", "-m", "tokensense_otel.service.main", unit.part, "--ready-fd", str(write_end)]
+        if unit.number > 1:
+            command += ["--number", str(unit.number)]
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -127,8 +130,8 @@ class Supervisor:
             raise
         finally:
             os.close(write_end)
-        self._processes[part] = process
-        self.state.pids[part] = process.pid
+        self._processes[unit.name] = process
+        self.state.pids[unit.name] = process.pid
         if self._stopping.is_set():  # asked to stop while the process was being made
             process.terminate()
         assert process.stdin is not None  # noqa: S101 - a pipe was asked for
@@ -151,12 +154,12 @@ class Supervisor:
         finally:
             transport.close()
 
-    def _came_up(self, part: str, ready: Ready) -> None:
-        for name, endpoint in ready.endpoints.items():
-            self.state.endpoints[name] = endpoint
-            self._pin(_ENDPOINT_KEYS[name], endpoint)
-        self.state.ready.add(part)
-        events.PART_READY(part=part, pid=self.state.pids[part], **ready.endpoints)
+    def _came_up(self, name: str, ready: Ready) -> None:
+        for kind, endpoint in ready.endpoints.items():
+            self.state.endpoints[kind] = endpoint
+            self._pin(_ENDPOINT_KEYS[kind], endpoint)
+        self.state.ready.add(name)
+        events.PART_READY(part=name, pid=self.state.pids[name], **ready.endpoints)
         self._changed(self.state)
 
     def _pin(self, path: tuple[str, ...], endpoint: str) -> None:
@@ -166,25 +169,25 @@ class Supervisor:
             section = section.setdefault(key, {})
         section[path[-1]] = endpoint
 
-    def _went_down(self, part: str, pid: int) -> None:
-        self._processes.pop(part, None)
-        self.state.pids.pop(part, None)
-        self.state.ready.discard(part)
+    def _went_down(self, name: str, pid: int) -> None:
+        self._processes.pop(name, None)
+        self.state.pids.pop(name, None)
+        self.state.ready.discard(name)
         self._ended(pid)
         self._changed(self.state)
 
-    async def _end(self, part: str) -> None:
-        """Stop one part within its deadline."""
-        process = self._processes.get(part)
+    async def _end(self, unit: Unit) -> None:
+        """Stop one process within its deadline."""
+        process = self._processes.get(unit.name)
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-        deadline = STOP_DEADLINES_S[part] + (self._drain_s if part == "dataflow" else 0)
+        deadline = STOP_DEADLINES_S[unit.part] + (self._drain_s if unit.part == "dataflow" else 0)
         try:
             await asyncio.wait_for(process.wait(), deadline)
         except TimeoutError:
-            events.PART_KILLED(part=part)
+            events.PART_KILLED(part=unit.name)
             self._kill(process)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""`tokensense up`: everything on this machine, under one supervisor."""
+"""`tokensense up`, everything on this machine under one supervisor, and several receivers under one of their own."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,13 @@ from tokensense_otel.core.events import configure_logging, share_metrics
 from tokensense_otel.core.insight import rfc3339
 from tokensense_otel.service import places
 from tokensense_otel.service.loader import Loaded
-from tokensense_otel.service.supervisor import PARTS, State, Supervisor
+from tokensense_otel.service.parts import PREDECESSOR_S, Report
+from tokensense_otel.service.ports import kept_ports
+from tokensense_otel.service.supervisor import State, Supervisor
+from tokensense_otel.service.units import PARTS
 
-Ready = Callable[[dict[str, str]], None]
-"""Called once, with the real endpoints by name, when every part works."""
 
-
-def run_up(loaded: Loaded, ready: Ready, *, stdout_is_ours: bool) -> int:
+def run_up(loaded: Loaded, ready: Report, *, stdout_is_ours: bool) -> int:
     """Run until SIGTERM or SIGINT; the exit code. `stdout_is_ours` keeps what parts print off standard output.
 
     Raises:
@@ -33,21 +33,40 @@ def run_up(loaded: Loaded, ready: Ready, *, stdout_is_ours: bool) -> int:
         _clean_metrics(settings.data_dir)
         share_metrics(places.metrics_dir(settings.data_dir))
         _create_store(loaded)
-        with _file_of_what_runs(loaded) as changed:
-            return asyncio.run(_supervise(loaded, changed, ready, sys.stderr.fileno() if stdout_is_ours else None))
+        stdout = sys.stderr.fileno() if stdout_is_ours else None
+        with kept_ports(loaded, PREDECESSOR_S) as kept, _file_of_what_runs(kept) as changed:
+            return asyncio.run(_supervise(kept, PARTS, changed, ready, stdout))
+
+
+def run_receivers(loaded: Loaded, ready: Report) -> int:
+    """Run several receivers, and nothing else, until SIGTERM or SIGINT; the exit code.
+
+    Raises:
+        ConfigError: when others run on the same data folder, or a port cannot be had.
+    """
+    settings = loaded.settings
+    places.make_dirs(settings.data_dir)
+    share_metrics(places.metrics_dir(settings.data_dir))
+    configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
+    with kept_ports(loaded, 0.0) as kept:
+        return asyncio.run(_supervise(kept, ("receiver",), lambda _state: None, ready, sys.stderr.fileno()))
 
 
 async def _supervise(
-    loaded: Loaded, changed: Callable[[State], None], ready: Ready, children_stdout: int | None
+    loaded: Loaded,
+    parts: tuple[str, ...],
+    changed: Callable[[State], None],
+    ready: Report,
+    children_stdout: int | None,
 ) -> int:
     announced = False
 
     def on_change(state: State) -> None:
         nonlocal announced
         changed(state)
-        if not announced and len(state.ready) == len(PARTS):
+        if not announced and len(state.ready) == len(supervisor.units):
             announced = True
-            ready({name: state.endpoints[name] for name in ("grpc", "http", "api")})
+            ready({name: state.endpoints[name] for name in ("grpc", "http", "api") if name in state.endpoints})
 
     metrics = places.metrics_dir(loaded.settings.data_dir)
     supervisor = Supervisor(
@@ -55,6 +74,7 @@ async def _supervise(
         environ=dict(os.environ),
         changed=on_change,
         ended=lambda pid: _forget_levels(metrics, pid),
+        parts=parts,
         children_stdout=children_stdout,
     )
     loop = asyncio.get_running_loop()

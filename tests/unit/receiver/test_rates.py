@@ -39,6 +39,16 @@ def test_without_limits_everything_is_taken() -> None:
     assert refused_s(of) is None
 
 
+def test_each_of_several_processes_grants_its_part() -> None:
+    """Of 10 spans a second and 2 s of burst, one of two processes grants 5 and 10: after 15, 5 are owed for 1 s."""
+    clock = Monotonic()
+    of = Rates(LimitsConfig(spans_per_s=10, burst_s=2), clock, parts=2)
+    of.charge("a", items=10, size=0)
+    assert refused_s(of) is None
+    of.charge("a", items=5, size=0)
+    assert refused_s(of) == 1.0
+
+
 def test_what_was_sent_beyond_the_burst_is_waited_for() -> None:
     """10 spans a second, 2 s of burst: after 25 spans, 5 are owed for half a second."""
     clock = Monotonic()

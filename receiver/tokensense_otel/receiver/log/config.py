@@ -20,7 +20,8 @@ class LogConfig(Config):
     """How many dataflow workers can share the reading. Fixed when the log is created; it cannot be changed later."""
 
     max_bytes: int = Field(default=10 * GIB, ge=1 * MIB)
-    """The most the log takes on disk. When it is full, senders are asked to come back later; nothing is dropped."""
+    """The most the log takes on disk, whatever the number of receivers. When it is full, senders are asked to come back
+    later; nothing is dropped."""
 
     segment_bytes: int = Field(default=64 * MIB, ge=4096)
     """Size of a file at which the next one begins. Disk space is given back in whole files."""

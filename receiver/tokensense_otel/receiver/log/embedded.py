@@ -1,4 +1,4 @@
-"""The embedded log: a folder of segment files, one writer, any number of readers in other processes.
+"""The embedded log: a folder of segment files, one writer a partition, any number of readers in other processes.
 
 Delivery: what `append` acknowledged is durable and is read at least once, in order within its partition.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.receiver.log.reader import EmbeddedReader
+from tokensense_otel.receiver.log.share import WHOLE, Share
 from tokensense_otel.receiver.log.writer import EmbeddedWriter
 
 
@@ -19,9 +20,12 @@ class EmbeddedLog:
         self._directory = directory
         self._clock = clock
 
-    def writer(self) -> EmbeddedWriter:
-        """The writing side; nothing is opened before its `start`."""
-        return EmbeddedWriter(self._config, self._directory, self._clock)
+    def writer(self, share: Share = WHOLE, wait_s: float = 0.0) -> EmbeddedWriter:
+        """The writing side of this process's share; nothing is opened before its `start`.
+
+        `wait_s` is how long `start` waits for a predecessor that is just stopping.
+        """
+        return EmbeddedWriter(self._config, self._directory, self._clock, share, wait_s)
 
     def reader(self) -> EmbeddedReader:
         """The reading side.

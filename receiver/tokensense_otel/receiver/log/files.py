@@ -1,6 +1,6 @@
 """A log's folder and the files in it, as writer and readers in different processes both see them.
 
-    log/            lock · log.json (version, partitions)
+    log/            log.json (version, partitions) · p000.lock (held by who writes it) · …
       p000/         committed (a position) · 00001767225600000000-00000000000000000000.log · …      a file a segment
 
 A segment is named by the offset of its first byte and by how far the log reached when it was begun: between the two

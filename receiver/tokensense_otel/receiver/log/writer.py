@@ -24,28 +24,41 @@ from tokensense_otel.receiver.log.files import disk_bytes, partition_names
 from tokensense_otel.receiver.log.lock import FolderLock
 from tokensense_otel.receiver.log.partition import PartitionWriter
 from tokensense_otel.receiver.log.segment import MAX_PAYLOAD_BYTES
+from tokensense_otel.receiver.log.share import WHOLE, Share
 
 _DISK_DELAY_S: Final = 2.0
 _BUSY_DELAY_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 5.0
+_OTHERS_WRITE_NS: Final = 50_000_000
 
 _Waiting = tuple[bytes, asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
 
 class EmbeddedWriter:
-    """A `LogWriter` over a log's folder. There is at most one at a time, in any process."""
+    """A `LogWriter` over a share of the partitions in a log's folder, each of which has one writer at a time."""
 
-    def __init__(self, config: LogConfig, directory: Path, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        config: LogConfig,
+        directory: Path,
+        clock: Clock = system_clock,
+        share: Share = WHOLE,
+        wait_s: float = 0.0,
+    ) -> None:
         self._config = config
         self._directory = directory
         self._clock = clock
+        self._names = partition_names(config.partitions)
+        self._share = share
+        self._wait_s = wait_s
         self._partitions: list[PartitionWriter] = []
         self._turn = 0
         self._disk_bytes = 0
+        self._measured_ns = 0
         self._troubled: set[str] = set()
         self._full = False
         self._lost = False
-        self._lock = FolderLock(directory, config.partitions)
+        self._lock = FolderLock(directory, config.partitions, share.among(self._names))
         self._wake = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
@@ -81,11 +94,11 @@ class EmbeddedWriter:
         self._release()
 
     def _start(self) -> None:
-        self._lock.acquire()
+        self._lock.acquire(self._wait_s)
         try:
             self._partitions = [
                 PartitionWriter(self._directory / name, self._config.segment_bytes, self._clock)
-                for name in partition_names(self._config.partitions)
+                for name in self._share.among(self._names)
             ]
             self._measure()
         except OSError as error:
@@ -188,7 +201,7 @@ class EmbeddedWriter:
 
     def _fits(self, size: int) -> bool:
         """Whether there is room under `max_bytes`. Readers make room by deleting files: look again first."""
-        if self._disk_bytes + size > self._config.max_bytes:
+        if self._disk_bytes + size > self._config.max_bytes or self._others_wrote():
             self._measure()
         full = self._disk_bytes + size > self._config.max_bytes
         if full and not self._full:
@@ -198,8 +211,13 @@ class EmbeddedWriter:
         self._full = full
         return not full
 
+    def _others_wrote(self) -> bool:
+        """Whether it is time to see what other processes wrote. By as much as that the log may become too large."""
+        return self._share.of > 1 and not 0 <= self._clock() - self._measured_ns < _OTHERS_WRITE_NS
+
     def _measure(self) -> None:
-        self._disk_bytes = sum(disk_bytes(partition.folder) for partition in self._partitions)
+        self._disk_bytes = sum(disk_bytes(self._directory / name) for name in self._names)
+        self._measured_ns = self._clock()
 
 
 def _wake_all(group: list[_Waiting], error: TokenSenseError | None) -> None:

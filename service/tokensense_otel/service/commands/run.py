@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tokensense_otel.service.commands.options import ConfigOption, FormatOption, ReadyFdOption, load
+from tokensense_otel.service.commands.options import ConfigOption, FormatOption, NumberOption, ReadyFdOption, load
 from tokensense_otel.service.output import Format, say
 
 
@@ -19,9 +19,18 @@ def up(config: ConfigOption = None, format_: FormatOption = Format.TEXT) -> None
     raise typer.Exit(code)
 
 
-def receiver(config: ConfigOption = None, format_: FormatOption = Format.TEXT, ready_fd: ReadyFdOption = None) -> None:
-    """Run the receiver alone: OTLP over gRPC and HTTP onto the log."""
-    run_part("receiver", config, format_, ready_fd)
+def receiver(
+    config: ConfigOption = None,
+    format_: FormatOption = Format.TEXT,
+    ready_fd: ReadyFdOption = None,
+    number: NumberOption = 1,
+) -> None:
+    """Run the receiver alone, in as many processes as are configured: OTLP over gRPC and HTTP onto the log."""
+    if ready_fd is None and (loaded := load(config)).settings.receiver.processes > 1:
+        from tokensense_otel.service.up import run_receivers
+
+        raise typer.Exit(run_receivers(loaded, lambda endpoints: _say_ready(endpoints, format_)))
+    run_part("receiver", config, format_, ready_fd, number)
 
 
 def dataflow(config: ConfigOption = None, format_: FormatOption = Format.TEXT, ready_fd: ReadyFdOption = None) -> None:
@@ -44,12 +53,13 @@ def demo(
     raise typer.Exit(run_demo(duration, keep=keep, plain=not sys.stdout.isatty()))
 
 
-def run_part(part: str, config: Path | None, format_: Format, ready_fd: int | None) -> None:
+def run_part(part: str, config: Path | None, format_: Format, ready_fd: int | None, number: int = 1) -> None:
     """Run one part here: by itself, or as a child of `up`, which then says with what and hears when it is ready."""
     from tokensense_otel.service import parts
+    from tokensense_otel.service.units import Unit
 
     if ready_fd is not None:
-        parts.run_supervised(part, ready_fd)
+        parts.run_supervised(Unit(part, number), ready_fd)
     else:
         parts.run_alone(part, load(config), lambda endpoints: _say_ready(endpoints, format_))
 

@@ -13,6 +13,7 @@ from tokensense_otel.core.insight import rfc3339
 from tokensense_otel.service import places
 from tokensense_otel.service.doctor.finding import Finding, fail, ok, warn
 from tokensense_otel.service.loader import Loaded
+from tokensense_otel.service.units import units_of
 
 _MIB = 1 << 20
 _GIB = 1 << 30
@@ -36,13 +37,13 @@ def running(loaded: Loaded) -> Finding:
     """Whether `up` runs on this data folder, and whether all of its parts do."""
     folder = loaded.settings.data_dir
     if not places.is_held(folder, "up"):
-        parts = [part for part in ("receiver", "dataflow", "exporters", "api") if places.is_held(folder, part)]
+        parts = [unit.name for unit in units_of(loaded.settings) if places.is_held(folder, unit.name)]
         return ok("up", f"does not run here; alone run: {', '.join(parts)}" if parts else "does not run here")
     try:
         state = json.loads(places.up_file(folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return warn("up", "runs, but is not ready yet", "wait for `ready`, or read its log")
-    missing = sorted({"receiver", "dataflow", "exporters", "api"} - set(state["parts"]))
+    missing = sorted({unit.name for unit in units_of(loaded.settings)} - set(state["parts"]))
     if missing:
         return warn("up", f"pid {state['pid']}; being started again: {', '.join(missing)}", "read its log")
     endpoints = " ".join(f"{name}={endpoint}" for name, endpoint in state["endpoints"].items())

@@ -88,7 +88,7 @@ def test_folders_and_files_are_private(tmp_path: Path, before: int | None) -> No
     assert modes == {
         "log": 0o700,
         "p000": 0o700,
-        "lock": 0o600,
+        "p000.lock": 0o600,
         "log.json": 0o600,
         "committed": 0o600,
         segment.path.name: 0o600,
