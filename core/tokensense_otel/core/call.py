@@ -69,6 +69,25 @@ class Cost(msgspec.Struct, frozen=True, gc=False, array_like=True):
 UNKNOWN_COST: Final = Cost()
 
 
+class Task:
+    """Flags of what was asked of a model. Plain integers: they are asked of every call.
+
+    What is not set is unknown, unless `TOOLS_TOLD` or `FORMAT_TOLD` says that the emitter would have told it.
+    """
+
+    TOOLS_OFFERED: Final = 1
+    TOOLS_CALLED: Final = 2
+    STRUCTURED: Final = 4
+    """The answer had to follow a schema, or to be JSON."""
+    OTHER_OUTPUT: Final = 8
+    """The answer is speech, an image or anything else that is no text."""
+    TOOLS_TOLD: Final = 16
+    FORMAT_TOLD: Final = 32
+
+
+_TOOLS: Final = Task.TOOLS_OFFERED | Task.TOOLS_CALLED
+
+
 class Source(IntEnum):
     """The kind of telemetry that told of a call."""
 
@@ -133,6 +152,14 @@ class Call(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True)
     """The model's name in full, with region, router or path, where the names above leave that out: prices differ."""
     reported_cost: int | None = None
     """What the emitter says that it cost, in nano-dollars. Kept beside `cost`, never instead of it."""
+    task: int = 0
+    """What was asked of the model, as flags of `Task`; none of them where nobody tells."""
+    version: str = ""
+    """The version of the service that made it, or of its deployment, so that a change can be dated to one."""
+    max_output: int | None = None
+    """The most output tokens that were asked for."""
+    attempt: int | None = None
+    """Which attempt at one request it was, the first being 1, where the emitter counts them."""
 
     @property
     def model(self) -> str:
@@ -142,6 +169,16 @@ class Call(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True)
     @property
     def failed(self) -> bool:
         return bool(self.error_type)
+
+    @property
+    def used_tools(self) -> bool | None:
+        """Whether the model was offered tools or called one; `None` where nobody tells."""
+        return True if self.task & _TOOLS else False if self.task & Task.TOOLS_TOLD else None
+
+    @property
+    def structured(self) -> bool | None:
+        """Whether the answer had to be of a given structure, such as JSON; `None` where nobody tells."""
+        return True if self.task & Task.STRUCTURED else False if self.task & Task.FORMAT_TOLD else None
 
     @property
     def lacks_usage(self) -> bool:

@@ -10,7 +10,10 @@ from tokensense_otel.dataflow.facts import Kind, SpanFacts
 from tokensense_otel.dataflow.normalise.dialects import overcounts_stream
 from tokensense_otel.dataflow.normalise.usage import fill
 
-_NAMES = ("provider", "request_model", "response_model", "response_id", "finish_reason", "service_tier", "prompt_hash")
+_NAMES = (
+    *("provider", "request_model", "response_model", "response_id", "finish_reason", "service_tier"),
+    *("prompt_hash", "version"),
+)
 
 
 def over(own: Dimensions, other: Dimensions) -> Dimensions:
@@ -54,6 +57,12 @@ def complete(call: Call, other: Call, *, tokens: bool) -> Call:
         changes["streaming"] = True
     if call.reported_cost is None and other.reported_cost is not None:
         changes["reported_cost"] = other.reported_cost
+    if other.task & ~call.task:
+        changes["task"] = call.task | other.task
+    if other.max_output is not None and call.max_output is None:
+        changes["max_output"] = other.max_output
+    if other.attempt is not None and call.attempt is None:
+        changes["attempt"] = other.attempt
     if tokens:
         if other.full_model and not call.full_model and other.model == (call.model or other.model):
             changes["full_model"] = other.full_model

@@ -151,8 +151,32 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "mlflow.llm.cost",
     ),
     "host": ("server.address",),
+    "max_output": (
+        "gen_ai.request.max_tokens",
+        "ai.settings.maxOutputTokens",
+        "ai.settings.maxTokens",
+        "langsmith.metadata.ls_max_tokens",
+        "traceloop.association.properties.ls_max_tokens",
+    ),
+    "tools": (
+        "gen_ai.tool.definitions",
+        "gen_ai.tool_definitions",
+        "llm.tools.0.tool.json_schema",
+        "llm.request.functions.0.name",
+        "ai.prompt.tools",
+        "mlflow.chat.tools",
+        "langfuse.observation.metadata.tools",
+    ),
+    "format": (
+        "gen_ai.request.structured_output_schema",
+        "gen_ai.openai.request.response_format",
+        "gen_ai.output.type",
+    ),
+    "resends": ("http.request.resend_count", "retry_attempts"),
+    "version": ("langfuse.release",),
 }
-"""Field → keys in order. Times to first token come in two units, so they are two fields."""
+"""Field → keys in order. Times to first token come in two units, so they are two fields; so do attempts, which some
+emitters count from one (`attempt`, named by dialects) and others as resends."""
 
 TOKEN_FIELDS: Final = (
     "input",

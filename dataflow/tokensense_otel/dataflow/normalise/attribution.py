@@ -13,9 +13,28 @@ from tokensense_otel.dataflow.normalise.config import AttributionConfig
 NAMES: Final = Dimensions.__struct_fields__
 NOBODY: Final = Dimensions()
 PROJECT: Final = "tokensense.project"
+_VERSIONS: Final = (
+    "service.version",
+    "langfuse.release",
+    "vcs.ref.head.revision",
+    "vcs.repository.ref.revision",
+    "faas.version",
+    "container.image.tags",
+    "container.image.tag",
+)
+"""Resource attributes that tell one deployment from the next, the best first."""
 _TAGS: Final = ("langfuse.trace.tags", "tag.tags", "langsmith.span.tags", "ai.telemetry.metadata.tags")
 _MAX_VALUE: Final = 256
 """Longer values are cut: a dimension is a name, and somebody pays for keeping it."""
+
+
+def version_of(attributes: Attributes) -> str:
+    """The version of a service or of its deployment, empty where nothing names one."""
+    for key in _VERSIONS:
+        text = ",".join(to_texts(attributes[key])) if key in attributes else ""
+        if text and text != "$LATEST":  # what a Lambda function has that is not published
+            return text[:_MAX_VALUE]
+    return ""
 
 
 _NAMELESS: Final[tuple[str, ...]] = ()

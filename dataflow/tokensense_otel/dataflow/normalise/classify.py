@@ -110,7 +110,7 @@ _BY_MARKER: Final[tuple[tuple[str, dict[str, Found]], ...]] = (
 _UNLISTED: Final = {"mlflow.spanType": _WRAPPER, "genkit:metadata:subtype": _WRAPPER}
 
 _TELLING: Final = (
-    frozenset(KEYS) - {"error.type", "server.address"}
+    frozenset(KEYS) - {"error.type", "server.address", "http.request.resend_count", "retry_attempts"}
     | MARKERS
     | {
         "gen_ai.operation.name",

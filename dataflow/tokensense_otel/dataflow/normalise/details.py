@@ -18,6 +18,7 @@ from tokensense_otel.dataflow.normalise.attributes import (
     to_text,
 )
 from tokensense_otel.dataflow.normalise.sanity import DAY_NS
+from tokensense_otel.dataflow.normalise.task import asked_fields
 
 
 @dataclass(slots=True)
@@ -106,6 +107,7 @@ def _asked(attributes: Attributes) -> Details:
     )
     if isinstance(asked, Mapping):
         found.fields["request_model"] = to_text(asked.get("model") or asked.get("model_name"))
+        found.fields |= asked_fields(asked)
         if asked.get("stream") is True:
             found.fields["stream"] = True
     return found
@@ -115,6 +117,11 @@ def _step(value: Any, key: str | int) -> Any:
     if isinstance(key, int):
         return value[key] if isinstance(value, list) and len(value) > key else None
     return value.get(key) if isinstance(value, Mapping) else None
+
+
+def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
 
 
 def litellm(attributes: Attributes, max_chars: int) -> Details:  # noqa: ARG001 - every reader takes the limit
@@ -139,6 +146,11 @@ def langfuse(attributes: Attributes, max_chars: int) -> Details:
     answer = from_json(attributes.get("langfuse.observation.output"), max_chars)
     if isinstance(answer, Mapping) and "choices" in answer:
         found.fields["response_id"] = to_text(answer.get("id"))
+    asked = from_json(attributes.get("langfuse.observation.model.parameters"), 65_536)
+    if isinstance(asked, Mapping):
+        found.fields |= asked_fields(asked)
+    if str(attributes.get("langfuse.observation.input"))[:9] == '{"tools":':
+        found.fields["tools"] = "told with the messages"
     return found
 
 
@@ -199,6 +211,8 @@ def vercel(attributes: Attributes, max_chars: int) -> Details:
     Release 5 and later pass on the usage of Anthropic and Google; release 4 names single counts.
     """
     found = Details()
+    if "Object" in str(attributes.get("ai.operationId")):
+        found.fields["format"] = "object"
     metadata = from_json(attributes.get("ai.response.providerMetadata"), max_chars)
     for told in metadata.values() if isinstance(metadata, Mapping) else ():
         if not isinstance(told, Mapping):
@@ -233,7 +247,28 @@ def genkit(attributes: Attributes, max_chars: int) -> Details:
             "candidatesTokenCount": usage.get("outputTokens"),
             **usage,
         }
-    return Details(usage, fields={"request_model": to_text(attributes.get("genkit:name"))})
+    found = Details(usage, fields={"request_model": to_text(attributes.get("genkit:name"))})
+    asked = from_json(attributes.get("genkit:input"), max_chars)
+    if isinstance(asked, Mapping):
+        found.fields |= asked_fields({**(_mapping(asked, "config")), "tools": asked.get("tools")})
+        found.fields["format"] = to_text(_step(asked.get("output"), "format"))
+    return found
+
+
+def pydantic_ai(attributes: Attributes, _max_chars: int) -> Details:
+    """pydantic-ai: all that is attached to a request, as JSON that can be long; two of its fields are enough."""
+    found = Details()
+    asked = attributes.get("model_request_parameters")
+    if isinstance(asked, str):
+        mode = _OUTPUT_MODE.search(asked)
+        if mode:
+            found.fields["format"] = mode.group(1)
+        if '"function_tools":[{' in asked:
+            found.fields["tools"] = "told by name"
+    return found
+
+
+_OUTPUT_MODE: Final = re.compile(r'"output_mode":"(\w+)"')
 
 
 def logfire(attributes: Attributes, max_chars: int) -> Details:
@@ -245,6 +280,8 @@ def logfire(attributes: Attributes, max_chars: int) -> Details:
     answer = from_json(attributes.get("response_data"), max_chars)
     found = Details(usage or _step(answer, "usage"))
     asked = from_json(attributes.get("request_data"), max_chars)
+    if isinstance(asked, Mapping):
+        found.fields |= asked_fields(asked)
     found.fields["request_model"] = to_text(_step(asked, "model"))
     lasted_s = to_number(attributes.get("duration")) if attributes.get("logfire.span_type") == "log" else None
     if lasted_s is not None and 0 < lasted_s < DAY_NS / 1e9:
@@ -281,6 +318,7 @@ READERS: Final[dict[str, Reader]] = {
     "langfuse": langfuse,
     "mlflow": mlflow,
     "genkit": genkit,
+    "pydantic_ai": pydantic_ai,
     "logfire": logfire,
     "adk_response": adk_response,
 }

@@ -71,6 +71,10 @@ class Dialect:
     """The attribute by which every signal names a call, where that is not the response id that some of them have."""
     records_first: bool = False
     """Its log records are complete, its spans are not: of two reports of one call the record counts."""
+    tells_tools: str = ""
+    """An attribute beside which the tools that the model was offered would be told too."""
+    tells_format: str = ""
+    """Likewise the structure that the answer had to have."""
     lends_model: str = ""
     """The name of its spans around calls that name the model which the usage beneath them does not."""
     loses_thoughts: bool = False
@@ -127,6 +131,7 @@ DIALECTS: Final = (
         "openinference-langchain",
         ("openinference.instrumentation.langchain",),
         varies=BEDROCK,
+        tells_tools="llm.invocation_parameters",
         details="langchain_output",
     ),
     Dialect(
@@ -152,6 +157,8 @@ DIALECTS: Final = (
         )),
         reports=ALL,
         varies=BEDROCK,
+        tells_tools="llm.invocation_parameters",
+        tells_format="llm.invocation_parameters",
         details="provider_output",
     ),
     # Its instrumentations of frameworks pass on what these let through, often without any details.
@@ -181,11 +188,21 @@ DIALECTS: Final = (
         reports_if="ai.usage.inputTokenDetails.noCacheTokens",
         exclusive=ANTHROPIC_AND_BEDROCK,
         exclusive_unless="ai.usage.inputTokenDetails.noCacheTokens",
+        tells_tools="ai.prompt.messages",
+        tells_format="ai.operationId",
         details="vercel",
     ),
     Dialect("vercel-ai-v7", ("gen_ai",), ("ai.settings.context",)),
-    Dialect("pydantic-ai", ("pydantic-ai",), ("pydantic_ai.all_messages", "model_request_parameters"), reports=CACHE),
-    Dialect("logfire", ("logfire", "logfire.*"), ("response_data",), details="logfire"),
+    Dialect(
+        "pydantic-ai",
+        ("pydantic-ai",),
+        ("pydantic_ai.all_messages", "model_request_parameters"),
+        reports=CACHE,
+        tells_tools="model_request_parameters",
+        tells_format="model_request_parameters",
+        details="pydantic_ai",
+    ),
+    Dialect("logfire", ("logfire", "logfire.*"), ("response_data",), tells_tools="request_data", details="logfire"),
     Dialect("litellm", ("litellm", "litellm.*"), ("metadata.usage_object", "hidden_params"), details="litellm"),
     Dialect("langsmith", ("langsmith",), ("langsmith.span.kind",), details="langsmith"),
     Dialect("langfuse-sdk", ("langfuse-sdk",), ("langfuse.observation.type",), details="langfuse"),
@@ -199,8 +216,22 @@ DIALECTS: Final = (
         polls=True,
         more={"gen_ai.thread.run.id": "response_id"},
     ),
-    Dialect("mlflow", ("mlflow", "mlflow.*"), ("mlflow.spanType",), inclusive=False, details="mlflow"),
-    Dialect("genkit", ("genkit-tracer", "genkit"), ("genkit:metadata:subtype", "genkit:type"), details="genkit"),
+    Dialect(
+        "mlflow",
+        ("mlflow", "mlflow.*"),
+        ("mlflow.spanType",),
+        inclusive=False,
+        tells_tools="mlflow.spanInputs",
+        details="mlflow",
+    ),
+    Dialect(
+        "genkit",
+        ("genkit-tracer", "genkit"),
+        ("genkit:metadata:subtype", "genkit:type"),
+        tells_tools="genkit:input",
+        tells_format="genkit:input",
+        details="genkit",
+    ),
     Dialect(
         "claude-code",
         ("com.anthropic.claude_code*",),
@@ -216,6 +247,7 @@ DIALECTS: Final = (
             "ttft_ms": "ttft_ms",
             "stop_reason": "finish",
             "cost_usd": "cost",
+            "attempt": "attempt",
         },
     ),
     Dialect(
@@ -230,6 +262,7 @@ DIALECTS: Final = (
             "cached_token_count": "cache_read",
             "cache_write_token_count": "cache_write",
             "reasoning_token_count": "reasoning",
+            "attempt": "resends",
         },
     ),
     Dialect("openclaw", ("openclaw*",), inclusive=False),

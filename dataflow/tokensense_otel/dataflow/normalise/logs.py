@@ -165,6 +165,7 @@ class LogNormaliser:
             scope=scope,
             received_ns=sender.received_ns,
             problems=found,
+            version=sender.version,
         )
         call = msgspec.structs.replace(call, source=Source.RECORD)
         told = self._normaliser.facts(

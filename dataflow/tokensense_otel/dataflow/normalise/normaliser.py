@@ -16,7 +16,7 @@ from tokensense_otel.core.tally import Tallies
 from tokensense_otel.dataflow.facts import Kind, Origin, SpanFacts
 from tokensense_otel.dataflow.normalise.aliases import reports_usage
 from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_text
-from tokensense_otel.dataflow.normalise.attribution import NOBODY, PROJECT, Attribution
+from tokensense_otel.dataflow.normalise.attribution import NOBODY, PROJECT, Attribution, version_of
 from tokensense_otel.dataflow.normalise.classify import NEVER_COUNTED, classify, told_by
 from tokensense_otel.dataflow.normalise.config import NormaliseConfig
 from tokensense_otel.dataflow.normalise.corrections import Correction, Problems, tally_problems
@@ -27,6 +27,8 @@ from tokensense_otel.dataflow.normalise.shapes import Shape, Shapes
 from tokensense_otel.dataflow.normalise.wire import WireAttributes, WireTraces
 
 Read = Callable[[Any, Problems], dict[str, Any]]
+_Resource = tuple[Dimensions, tuple[str, ...], str, Problems, str]
+"""Dimensions, which attribute named each, project, what had to be corrected, version."""
 
 # Looked up once: on Python 3.11 naming the member of an enumeration costs a quarter of a microsecond.
 _OTHER, _CALL, _CANDIDATE = Kind.OTHER, Kind.CALL, Kind.CANDIDATE
@@ -48,6 +50,8 @@ class Sender(NamedTuple):
     received_ns: int
     faults: Problems
     """What had to be corrected on the resource."""
+    version: str = ""
+    """Of the service, or of its deployment."""
 
 
 class Normaliser:
@@ -59,7 +63,7 @@ class Normaliser:
         self._wire = WireAttributes()
         self.reader = CallReader(config, salt, self._shapes)
         self._scopes: dict[str, Dialect | None] = {}
-        self._resources: dict[bytes, tuple[Dimensions, tuple[str, ...], str, Problems]] = {}
+        self._resources: dict[bytes, _Resource] = {}
         self._origins: dict[tuple[object, ...], Origin] = {}
 
     def spans(
@@ -103,13 +107,14 @@ class Normaliser:
 
     def sender(self, resource: Resource, tenant: str, project: str, received_ns: int) -> Sender:
         """Whose a resource is. `project` is that of its key, `received_ns` when it was received (0: nobody knows)."""
-        dimensions, named, resource_project, faults = self._resource(resource)
+        dimensions, named, resource_project, faults, version = self._resource(resource)
         if received_ns < EARLIEST_NS:
             received_ns = 0  # a machine whose clock was not set yet does not know when it received anything
-        return Sender(tenant, project or resource_project, bool(project), dimensions, named, received_ns, faults)
+        final = bool(project)
+        return Sender(tenant, project or resource_project, final, dimensions, named, received_ns, faults, version)
 
-    def _resource(self, resource: Resource) -> tuple[Dimensions, tuple[str, ...], str, Problems]:
-        """Dimensions and project of a resource; the same few of them come with every request."""
+    def _resource(self, resource: Resource) -> _Resource:
+        """What a resource names; the same few of them come with every request."""
         key = resource.SerializeToString()
         try:
             return self._resources[key]
@@ -119,7 +124,8 @@ class Normaliser:
             problems: Problems = []
             attributes = attributes_of(resource.attributes, problems)
             dimensions, named = self._attribution.read_named(attributes)
-            found = self._resources[key] = dimensions, named, to_text(attributes.get(PROJECT)), problems
+            project = to_text(attributes.get(PROJECT))
+            found = self._resources[key] = dimensions, named, project, problems, version_of(attributes)
             return found
 
     def dialect(self, scope: str) -> Dialect | None:
@@ -168,6 +174,7 @@ class Normaliser:
                 received_ns=sender.received_ns,
                 problems=problems,
                 shape=shape,
+                version=sender.version,
             )
             if kind is _WRAPPER and not call.tokens.known and not lends:
                 call = None

@@ -8,7 +8,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from tokensense_otel.core.call import NO_TOKENS, Call, Tokens
 from tokensense_otel.dataflow.facts import Kind
 from tokensense_otel.dataflow.normalise.aliases import gather
-from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_bool, to_number, to_text, to_texts
+from tokensense_otel.dataflow.normalise.attributes import (
+    attributes_of,
+    to_bool,
+    to_count,
+    to_number,
+    to_text,
+    to_texts,
+)
 from tokensense_otel.dataflow.normalise.blobs import read_usage
 from tokensense_otel.dataflow.normalise.classify import named_call
 from tokensense_otel.dataflow.normalise.config import NormaliseConfig
@@ -20,6 +27,7 @@ from tokensense_otel.dataflow.normalise.models import full_model_name, model_nam
 from tokensense_otel.dataflow.normalise.prompt import prompt_hashes
 from tokensense_otel.dataflow.normalise.sanity import DAY_NS, payload_fault, sane_times
 from tokensense_otel.dataflow.normalise.shapes import Shape, Shapes
+from tokensense_otel.dataflow.normalise.task import attempt_of, task_of
 from tokensense_otel.dataflow.normalise.usage import Contract, counts_of, fill, resolve
 
 _WRAPPER: Final = Kind.WRAPPER
@@ -51,10 +59,11 @@ class CallReader:
         received_ns: int,
         problems: Problems,
         shape: Shape | None = None,
+        version: str = "",
     ) -> Call:
         """What the span says of a call. Tokens come as `core.call.Tokens` defines them; cost and dimensions later.
 
-        `problems` gets what had to be corrected. `received_ns` is 0 where nobody knows it.
+        `problems` gets what had to be corrected. `received_ns` is 0 where nobody knows it, `version` the sender's.
         """
         notes: list[str] = []
         shape = shape or self._shapes.of(attributes)
@@ -99,6 +108,7 @@ class CallReader:
         if details is not None and details.lasted_ns:
             start_ns = max(end_ns - details.lasted_ns, 1)
         response_id = to_text(found.get("response_id"))
+        finish_reason = _finish_reason(found["finish"]) if "finish" in found else ""
         if max(len(raw_request), len(raw_response), len(response_id), len(error_type)) > _MAX_TEXT:
             problems.append(Correction.NAME_TOO_LONG)
         return Call(
@@ -114,7 +124,7 @@ class CallReader:
             tokens=tokens,
             response_id=response_id[:_MAX_TEXT],
             error_type=error_type[:_MAX_TEXT],
-            finish_reason=_finish_reason(found["finish"]) if "finish" in found else "",
+            finish_reason=finish_reason,
             service_tier=to_text(found.get("tier"))[:64],
             streaming=streaming,
             first_token_ns=first_token_ns,
@@ -126,6 +136,10 @@ class CallReader:
             root=not any(span.parent_span_id),
             full_model=full_model_name(raw_request[:_MAX_TEXT], raw_response[:_MAX_TEXT]),
             reported_cost=reported_cost(found["cost"]) if "cost" in found else None,
+            task=task_of(found, finish_reason, dialect, attributes),
+            version=to_text(found["version"])[:_MAX_TEXT] if "version" in found else version,
+            max_output=to_count(found["max_output"]) if "max_output" in found else None,
+            attempt=attempt_of(found) if "attempt" in found or "resends" in found else None,
         )
 
 
