@@ -162,3 +162,11 @@ def test_a_team_that_only_roots_name_raises_no_alarm_about_nobody(engine: Engine
     outcome = engine(entries_of([a_request([], {}), a_request(calls, {}), a_request(roots, {})]))
 
     assert [one.scope["team"] for one in outcome.insights if one.rule == "MODEL_MISUSE"] == ["checkout"]
+
+
+def test_what_reaches_the_books_knows_when_it_was_received() -> None:
+    """Four requests, read two at a time: on the books, the oldest reception of each two; nothing of what timers do."""
+    spans = [a_span(1, chat(), trace=number, end_ns=NOON) for number in range(1, 5)]
+    written, _ = run_bytewax(entries_of([a_request([span], {"service.name": "cart"}) for span in spans]))
+    assert sum(usage.calls for usage in written.usage.values()) == 4
+    assert written.since == {NOON, NOON + 2 * SECOND}

@@ -94,7 +94,7 @@ class Level:
 class Distribution:
     """A histogram: how long something took, in seconds."""
 
-    def __init__(self, name: str, help_text: str, *, labels: tuple[str, ...], buckets: tuple[float, ...]) -> None:
+    def __init__(self, name: str, help_text: str, *, labels: tuple[str, ...] = (), buckets: tuple[float, ...]) -> None:
         self.name = name
         self._help = help_text
         self._labels = labels
@@ -114,7 +114,10 @@ class Distribution:
             return made or Histogram(f"tokensense_{self.name}", self._help, self._labels, buckets=self._buckets)
 
     def __call__(self, seconds: float, /, **fields: str) -> None:
-        self._histogram.labels(*(fields[label] for label in self._labels)).observe(seconds)
+        if self._labels:
+            self._histogram.labels(*(fields[label] for label in self._labels)).observe(seconds)
+        else:
+            self._histogram.observe(seconds)
 
 
 def _declare(metric: "Happening | Level | Distribution") -> None:

@@ -40,6 +40,8 @@ class Decoded(msgspec.Struct):
     rejected: dict[str, Accounting] = {}
     tallies: Tallies = msgspec.field(default_factory=Tallies)
     """What had to be corrected or refused."""
+    since_ns: int = 0
+    """The oldest reception among them."""
 
 
 class Decoder:
@@ -53,6 +55,7 @@ class Decoder:
         out = Decoded()
         for entry in entries:
             out.now_ns = max(out.now_ns, entry.received_ns)
+            out.since_ns = min(out.since_ns or entry.received_ns, entry.received_ns)
             try:
                 self._decode_into(out, entry)
             except DecodeError:

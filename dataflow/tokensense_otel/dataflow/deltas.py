@@ -18,6 +18,8 @@ class Deltas(msgspec.Struct):
     tallies: Tallies = msgspec.field(default_factory=Tallies)
     seen: list[tuple[int, SpanFacts]] = []
     """Spans of GenAI traces and when they were received, to be kept for explanations."""
+    since: set[int] = set()
+    """When the requests behind it were received, the oldest of those that were read together (Unix ns)."""
 
     def post(self, postings: Iterable[Posting]) -> None:
         for posting in postings:
@@ -41,6 +43,7 @@ class Deltas(msgspec.Struct):
         self.account(other.accounting)
         self.tallies.add(other.tallies)
         self.seen += other.seen
+        self.since |= other.since
 
     def trimmed(self) -> "Deltas":
         """Without the cells in which everything cancelled out."""
@@ -49,6 +52,7 @@ class Deltas(msgspec.Struct):
             {tenant: sums for tenant, sums in self.accounting.items() if not sums.empty},
             Tallies({tally: count for tally, count in self.tallies.items() if count}),
             self.seen,
+            self.since,
         )
 
     @property

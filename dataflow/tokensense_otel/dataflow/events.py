@@ -2,7 +2,7 @@
 
 import logging
 
-from tokensense_otel.core.events import Happening, Level
+from tokensense_otel.core.events import Distribution, Happening, Level
 
 ENTRY_UNREADABLE = Happening(
     "dataflow_entries_unreadable",
@@ -33,3 +33,11 @@ RECOVERY_CLEANED = Happening(
     level=logging.INFO,
 )
 COMMITTED_AT = Level("dataflow_committed_at_seconds", "Unix time of the last recovery point that is durable.")
+COMMIT_DELAY = Distribution(
+    "dataflow_commit_delay_seconds",
+    "From the reception of the oldest of the requests that are read together until they are on the books in the store.",
+    buckets=(
+        0.01, 0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75,
+        1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0,
+    ),
+)  # fmt: skip

@@ -52,10 +52,12 @@ T = TypeVar("T")
 
 
 class Batch(msgspec.Struct, Generic[T], array_like=True):
-    """Facts for a ledger, points for metered calls, or postings for identity and twins. `now_ns` is log time."""
+    """Facts for a ledger, points for metered calls, or postings for identity and twins. `now_ns` is log time, and the
+    oldest request in it was received at `since_ns`."""
 
     now_ns: int
     items: list[T]
+    since_ns: int = 0
 
 
 class Evidence(msgspec.Struct, array_like=True):
@@ -67,12 +69,14 @@ class Evidence(msgspec.Struct, array_like=True):
 
 
 class Settled(msgspec.Struct, array_like=True):
-    """What a stage of accounting changed in the books."""
+    """What a stage of accounting changed in the books, on requests of which the oldest was received at `since_ns`, or
+    by itself (0)."""
 
     now_ns: int
     postings: list[Posting]
     accounting: dict[str, Accounting]
     seen: list[SpanFacts] = []
+    since_ns: int = 0
 
 
 Metering = MeterPoint | Covered
@@ -93,7 +97,7 @@ class AccountingStage(Generic[T]):
         self._books = books
 
     def ingest(self, batch: Batch[T], /) -> list[Settled]:
-        return _settled(batch.now_ns, self._books.ingest(batch.items, batch.now_ns))
+        return _settled(batch.now_ns, self._books.ingest(batch.items, batch.now_ns), batch.since_ns)
 
     def advance(self, now_ns: int, /) -> list[Settled]:
         return _settled(now_ns, self._books.advance(now_ns))
@@ -105,10 +109,10 @@ class AccountingStage(Generic[T]):
         return self._books.snapshot()
 
 
-def _settled(now_ns: int, changes: Changes) -> list[Settled]:
+def _settled(now_ns: int, changes: Changes, since_ns: int = 0) -> list[Settled]:
     if not (changes.postings or changes.accounting):
         return []
-    return [Settled(now_ns, changes.postings, changes.accounting, changes.seen)]
+    return [Settled(now_ns, changes.postings, changes.accounting, changes.seen, since_ns)]
 
 
 class _RulesState(msgspec.Struct, array_like=True):
@@ -204,8 +208,9 @@ class Stages:
         by_entity = _Groups[MemorySample]()
         for sample in decoded.samples:
             by_entity.add(f"r{entity_shard(sample.tenant, sample.project, sample.entity, self._shards)}", sample)
-        routed: list[Keyed] = [(key, Batch(decoded.now_ns, spans)) for key, spans in by_trace.items()]
-        routed += [(key, Batch(decoded.now_ns, items)) for key, items in by_service.items()]
+        now_ns, since_ns = decoded.now_ns, decoded.since_ns
+        routed: list[Keyed] = [(key, Batch(now_ns, spans, since_ns)) for key, spans in by_trace.items()]
+        routed += [(key, Batch(now_ns, items, since_ns)) for key, items in by_service.items()]
         routed += [(key, Evidence(decoded.now_ns, samples=samples)) for key, samples in by_entity.items()]
         if decoded.rejected or decoded.tallies:
             routed.append((STORE_KEY, Deltas(accounting=decoded.rejected, tallies=decoded.tallies)))
@@ -224,12 +229,15 @@ class Stages:
 
     def _route(self, settled: Iterable[Settled], *, pair: bool, identify: bool) -> list[Keyed]:
         now_ns = 0
+        since = set[int]()
         deltas = Deltas()
         onward = _Groups[Posting]()
         final: list[Posting] = []
         for change in settled:
             now_ns = max(now_ns, change.now_ns)
             deltas.account(change.accounting)
+            if change.since_ns:
+                since.add(change.since_ns)
             deltas.seen += [(change.now_ns, facts) for facts in change.seen]
             for posting in change.postings:
                 key = self._next(posting, pair=pair, identify=identify)
@@ -245,9 +253,11 @@ class Stages:
             evidence.add(f"r{rule_shard(call.tenant, call.project, call.dimensions.team, self._shards)}", posting)
             if beyond_teams:
                 evidence.add(f"g{tenant_shard(call.tenant, self._shards)}", posting)
-        routed: list[Keyed] = [(key, Batch(now_ns, postings)) for key, postings in onward.items()]
+        oldest_ns = min(since, default=0)
+        routed: list[Keyed] = [(key, Batch(now_ns, postings, oldest_ns)) for key, postings in onward.items()]
         routed += [(key, Evidence(now_ns, postings)) for key, postings in evidence.items()]
         if not deltas.empty:
+            deltas.since = since
             routed.append((STORE_KEY, deltas))
         return routed
 

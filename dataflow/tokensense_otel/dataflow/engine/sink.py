@@ -10,8 +10,9 @@ from collections.abc import Callable
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from sqlalchemy import Engine
 
-from tokensense_otel.core.component import Clock
+from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.core.insight import Insight
+from tokensense_otel.dataflow import events
 from tokensense_otel.dataflow.deltas import Deltas
 from tokensense_otel.dataflow.explain.keep import to_kept
 from tokensense_otel.store.config import ExplainConfig
@@ -36,8 +37,11 @@ class StorePartition(StatefulSinkPartition[Item, int]):
     """Bytewax gives a sink no timers, so what a lull would leave waiting until the epoch's end is written by one of its
     own. A failure there is raised in the engine's next call, and that of an epoch with data always comes."""
 
-    def __init__(self, writer: RollupWriter, monotonic: Callable[[], float], later: Later) -> None:
+    def __init__(
+        self, writer: RollupWriter, monotonic: Callable[[], float], later: Later, clock: Clock = system_clock
+    ) -> None:
         self._writer = writer
+        self._clock = clock
         self._monotonic = monotonic
         self._later = later
         self._lock = threading.Lock()
@@ -72,6 +76,9 @@ class StorePartition(StatefulSinkPartition[Item, int]):
         if insights or not deltas.empty:
             spans = [to_kept(facts, received_ns) for received_ns, facts in deltas.seen if self._writer.keeps_spans]
             self._writer.write(deltas.usage, deltas.accounting, insights, deltas.tallies, spans)
+            now_ns = self._clock()
+            for received_ns in deltas.since:
+                events.COMMIT_DELAY(max(0, now_ns - received_ns) / 1e9)
         self._written_at = self._monotonic()
 
     def _raise_failure(self) -> None:
@@ -107,4 +114,4 @@ class StoreSink(FixedPartitionedSink[Item, int]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> StorePartition:  # noqa: ARG002
         writer = RollupWriter(self._engine, for_part, resume_state, self._clock, self._explain)
-        return StorePartition(writer, self._monotonic, later)
+        return StorePartition(writer, self._monotonic, later, self._clock)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import Engine
 
-from tests.support.calls import NOON, a_call, an_insight, posted
+from tests.support.calls import NOON, SECOND, a_call, an_insight, posted
 from tokensense_otel.dataflow.deltas import Deltas
 from tokensense_otel.dataflow.engine.sink import StorePartition
 from tokensense_otel.store.database import open_database
@@ -23,7 +24,9 @@ class Sink:
         self.now = 0.0
         self.timers: list[Callable[[], None]] = []
         self.writer = RollupWriter(engine, "p0", None, lambda: NOON)
-        self.part = StorePartition(self.writer, lambda: self.now, lambda _delay, call: self.timers.append(call))
+        self.part = StorePartition(
+            self.writer, lambda: self.now, lambda _delay, call: self.timers.append(call), lambda: NOON
+        )
 
     @property
     def calls(self) -> int:
@@ -112,3 +115,25 @@ def test_a_failure_of_the_timers_write_stops_the_flow(sink: Sink, monkeypatch: p
         sink.part.write_batch([one_call()])
     with pytest.raises(OSError, match="disk full"):
         sink.part.snapshot()
+
+
+def test_the_way_to_the_books_is_timed_once_it_is_over(sink: Sink) -> None:
+    """From the reception to the write: 0.5 s and 2 s, each counted when it is in the store, and what came of itself
+    not at all."""
+
+    def delays() -> tuple[float, float]:
+        name = "tokensense_dataflow_commit_delay_seconds"
+        count, total = (REGISTRY.get_sample_value(f"{name}_{kind}") for kind in ("count", "sum"))
+        return count or 0, total or 0
+
+    before = delays()
+    first, second, third = one_call(), one_call(), one_call()
+    first.since, second.since = {NOON - SECOND // 2}, {NOON - 2 * SECOND}
+    sink.part.write_batch([first])
+    assert delays() == (before[0] + 1, before[1] + 0.5)
+    sink.part.write_batch([second, third])
+    assert delays() == (before[0] + 1, before[1] + 0.5)  # gathered, not written
+
+    sink.timers.pop()()
+
+    assert delays() == (before[0] + 2, before[1] + 2.5)
