@@ -1,0 +1,148 @@
+"""BATCH_ELIGIBLE: jobs nobody waits for, at the price of answers at once."""
+
+from heapq import nlargest
+from typing import Any, Final
+
+from pydantic import Field
+
+from tokensense_otel.core.call import Call
+from tokensense_otel.core.insight import Severity
+from tokensense_otel.core.money import usd_text
+from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules.builtin.batch_prices import batch_cost
+from tokensense_otel.dataflow.rules.call_rule import CallRule, Fact, team_of
+from tokensense_otel.dataflow.rules.calls import asked_for_tool, place_of
+from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, MONEY, NO_MONEY, CallSeries
+from tokensense_otel.dataflow.rules.evaluation.windows import Rolling
+from tokensense_otel.dataflow.rules.rule import HOUR_NS, Words
+from tokensense_otel.dataflow.rules.thresholds import MinSpendConfig
+
+DAYS: Final = 7
+"""Days, the current one included, over which a job has to show its hours."""
+HOURS: Final = 24
+BURST_HOURS: Final = 3
+"""Hours of the day that all bursts of a job together may take: one that crosses a full hour, and its delays."""
+_ZEROES: Final = (0,) * HOURS
+_AT: Final = tuple((1, 0, *(int(hour == each) for each in range(HOURS))) for hour in range(HOURS))
+_WAITED_FOR: Final = (0, 1, *_ZEROES)
+
+
+class BatchEligibleConfig(MinSpendConfig):
+    """Thresholds of BATCH_ELIGIBLE. `min_usd` is what batch prices would have saved in the seven days."""
+
+    severity: Severity = Severity.LOW
+    """`high`, `medium` or `low`."""
+    min_calls: int = Field(default=100, ge=1)
+    """Calls in seven days before the rule may fire."""
+    min_share: float = Field(default=0.8, gt=0.5, le=1)
+    """Share of the calls, of all days and of each day that counts, that has to be made in the same few hours."""
+    min_days: int = Field(default=3, ge=2, le=7)
+    """Days on which the same hours have to have their burst."""
+
+
+class BatchEligible(CallRule[BatchEligibleConfig]):
+    """Whoever streams, names a user or a session, measures the first token, calls tools or runs as an agent waits for
+    the answer: one such call in the seven days, and the key stays silent. Models without a batch price are no
+    business of this rule. Days and hours are UTC, by the end of a call."""
+
+    name = "BATCH_ELIGIBLE"
+    description = "A job that nobody waits for runs at about the same hours each day, and does not pay batch prices."
+    scope = ("team", "feature", "service", "model")
+    fields = ("calls", "waited_for", *(f"hour_{hour:02}" for hour in range(HOURS)))
+    thresholds = ("min_calls", "min_share", "min_days", "min_usd")
+    above = ("min_share", "min_usd")
+    config_type = BatchEligibleConfig
+
+    def new_series(self, _config: BatchEligibleConfig, /) -> CallSeries:
+        return CallSeries(Rolling(DAYS * DAY_NS, DAYS, len(self.fields) + MONEY))
+
+    def observe(self, call: Call, _config: BatchEligibleConfig, catalogue: Catalogue, /) -> Fact | None:
+        if call.error_type or not call.tokens.known:
+            return None
+        where = call.dimensions
+        if (
+            call.streaming
+            or call.first_token_ns is not None
+            or where.session
+            or where.user
+            or where.agent
+            or asked_for_tool(call)
+        ):
+            return Fact((team_of(call), *place_of(call), call.model), _WAITED_FOR, matters=False)
+        batch = batch_cost(call, catalogue)
+        if batch is None:
+            return None
+        return Fact((team_of(call), *place_of(call), call.model), _AT[call.end_ns // HOUR_NS % HOURS], batch)
+
+    def judge(self, series: CallSeries, config: BatchEligibleConfig, /) -> int | None:
+        calls, waited_for, *hours = series.counts
+        saved = series.window.totals[-1]
+        if waited_for or calls < config.min_calls or saved < config.min_nanos:
+            return None
+        # Cheap, and true of whatever comes below: steady traffic ends here.
+        if sum(nlargest(BURST_HOURS, hours)) < config.min_share * calls:
+            return None
+        bursts, days = _bursts(series.window, config)
+        within = sum(hours[hour] for hour in bursts)
+        return saved if days >= config.min_days and within >= config.min_share * calls else None
+
+    def share(self, series: CallSeries, saved: int, /) -> int:
+        """Only what runs in the busiest hours is a job."""
+        calls, _, *hours = series.counts
+        return saved * sum(nlargest(BURST_HOURS, hours)) // calls if calls > 0 else 0
+
+    def unfit(self, series: CallSeries, /) -> bool:
+        return series.counts[1] != 0
+
+    def mark_unfit(self, series: CallSeries, time_ns: int, /) -> None:
+        series.window.add(time_ns, (*_WAITED_FOR, *NO_MONEY))
+
+    def observed(self, series: CallSeries, /) -> dict[str, Any]:
+        calls, waited_for, *hours = series.counts
+        busiest = sorted(nlargest(BURST_HOURS, range(HOURS), key=hours.__getitem__))
+        priced, spend, _, saved = series.window.totals[-MONEY:]
+        return {
+            "calls": calls,
+            "calls_waited_for": waited_for,
+            "hours_utc": {f"{hour:02}:00": hours[hour] for hour in busiest if hours[hour]},
+            "share_in_these_hours": round(sum(hours[hour] for hour in busiest) / calls, 3) if calls > 0 else None,
+            "days_with_calls": sum(1 for day in _days(series.window) if sum(day)),
+            "spend_usd": usd_text(spend if priced > 0 else None),
+            "batch_would_save_usd": usd_text(saved),
+        }
+
+    def words(
+        self, scope: dict[str, str], series: CallSeries, _config: BatchEligibleConfig, _catalogue: Catalogue, /
+    ) -> Words:
+        seen = self.observed(series)
+        where = scope.get("feature") or scope.get("service")
+        return Words(
+            title=f"{where} ({scope['team']}) could use {scope['model']} at batch prices",
+            summary=f"{seen['share_in_these_hours'] or 0:.0%} of {seen['calls']} calls on {seen['days_with_calls']} "
+            f"days came around {', '.join(seen['hours_utc'])} UTC, and nothing says that anybody waited for them.",
+            suggested_fix="Send these requests through the provider's batch API, which answers within a day at about "
+            "half the price, or ask for its flex tier where a call may take minutes.",
+        )
+
+
+def _days(window: Rolling) -> list[list[int]]:
+    """Calls by the hour, for each day of the window."""
+    head = window.head
+    if head is None:
+        return []
+    return [list(window.at(head - back)[2 : 2 + HOURS]) for back in range(DAYS)]
+
+
+def _bursts(window: Rolling, config: BatchEligibleConfig) -> tuple[list[int], int]:
+    """(hours of the day that have a burst on enough days, how many days have most of their calls in those).
+
+    A day counts from a tenth of the busiest day's calls on; an hour has a burst from a tenth of its day's calls on.
+    """
+    days = _days(window)
+    busiest = max(map(sum, days), default=0)
+    days = [day for day in days if busiest > 0 and 10 * sum(day) >= busiest]
+    recurring = [
+        hour for hour in range(HOURS) if sum(1 for day in days if 10 * day[hour] >= sum(day)) >= config.min_days
+    ]
+    bursts = nlargest(BURST_HOURS, recurring, key=lambda hour: sum(day[hour] for day in days))
+    return bursts, sum(1 for day in days if sum(day[hour] for hour in bursts) >= config.min_share * sum(day))
