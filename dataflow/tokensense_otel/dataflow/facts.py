@@ -46,6 +46,14 @@ class Origin(msgspec.Struct, frozen=True, gc=False, array_like=True):
     corrections: tuple[str, ...] = ()
 
 
+class ToolCall(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A tool that was used. `args_hash` is of its name and arguments under the install's salt, never text."""
+
+    name: str
+    args_hash: str
+    time_ns: int
+
+
 class SpanFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One span, or one log record that tells of a call. `parent_id` is empty for a root.
 
@@ -69,11 +77,32 @@ class SpanFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     resource_project: str = ""
     """The project that its resource or the sender's key names; yields to any span's."""
     origin: Origin | None = None
+    tools: tuple[ToolCall, ...] = ()
+    """The execution of a tool that the span is, or those that the answer of a call asked for."""
 
     @property
     def is_record(self) -> bool:
         """Whether it is a log record."""
         return self.call is not None and self.call.source is _RECORD
+
+
+class ToolUse(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
+    """A tool was used with some arguments, as one instrumentation tells it: evidence for the rules.
+
+    Two instrumentations, or the answer that asked for a tool and its execution, may tell of one use; their `scope`
+    differs, so count by scope and take the largest. A use of `sign` −1 takes back exactly such a one.
+    """
+
+    tenant: str
+    project: str
+    team: str
+    session: str
+    trace_id: bytes
+    scope: str
+    name: str
+    args_hash: str
+    time_ns: int
+    sign: int = 1
 
 
 class MemorySample(msgspec.Struct, frozen=True, gc=False, array_like=True):

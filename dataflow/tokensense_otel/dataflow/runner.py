@@ -4,6 +4,7 @@ A recording is complete, so everything is accounted first and the rules then see
 event time. The outcome depends on the set of spans only, not on the order or the batches in which files held them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -24,7 +25,7 @@ from tokensense_otel.dataflow.accounting import (
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.decode import Decoder, Quarantine
 from tokensense_otel.dataflow.deltas import Deltas
-from tokensense_otel.dataflow.facts import Covered, MemorySample, MeterPoint
+from tokensense_otel.dataflow.facts import Covered, MemorySample, MeterPoint, ToolUse
 from tokensense_otel.dataflow.normalise import NormaliseConfig, Normaliser
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import RuleSet, RuleShard
@@ -65,6 +66,7 @@ class InProcessRunner:
         self._rules = RuleShard(rules, catalogue)
         self._deltas = Deltas()
         self._calls: dict[tuple[str, bytes, bytes], Call] = {}
+        self._tools: Counter[ToolUse] = Counter()
         self._samples: list[MemorySample] = []
 
     def feed(self, entries: Iterable[Entry]) -> None:
@@ -72,7 +74,10 @@ class InProcessRunner:
         self._samples += decoded.samples
         self._deltas.account(decoded.rejected)
         self._deltas.tally(decoded.tallies)
-        settled = self._accounted(self._ledger.ingest(decoded.spans, _STANDSTILL))
+        accounted = self._ledger.ingest(decoded.spans, _STANDSTILL)
+        for use in accounted.tools:
+            self._use(use)
+        settled = self._accounted(accounted)
         pairable, postings = _split(settled, lambda posting: may_have_twin(posting.call))
         postings += self._accounted(self._twins.ingest(pairable, _STANDSTILL))
         named, postings = _split(postings, lambda posting: bool(posting.call.response_id))
@@ -84,6 +89,13 @@ class InProcessRunner:
     def _accounted(self, changes: Changes) -> list[Posting]:
         self._deltas.account(changes.accounting)
         return changes.postings
+
+    def _use(self, use: ToolUse) -> None:
+        """What is taken back was told before, in just those words."""
+        if use.sign > 0:
+            self._tools[use] += 1
+        else:
+            self._tools[msgspec.structs.replace(use, sign=1)] -= 1
 
     def _book(self, postings: list[Posting]) -> None:
         self._deltas.post(postings)
@@ -101,10 +113,14 @@ class InProcessRunner:
 
     def _judge(self) -> list[Insight]:
         """The rules over calls and samples in event time, with every timer that falls between them."""
-        moments: list[tuple[int, bytes, bytes, Call | MemorySample]] = [
+        moments: list[tuple[int, bytes, bytes, Call | MemorySample | ToolUse]] = [
             (call.end_ns, call.trace_id, call.span_id, call) for call in self._calls.values()
         ]
         moments += [(sample.time_ns, b"", sample.entity.encode(), sample) for sample in self._samples]
+        moments += [
+            (use.time_ns, use.trace_id, f"{use.scope}\x1f{use.name}\x1f{use.args_hash}".encode(), use)
+            for use in self._tools.elements()
+        ]
         insights: list[Insight] = []
         for now_ns, _, _, item in sorted(moments, key=lambda moment: moment[:3]):
             wake = self._rules.next_wake()

@@ -34,7 +34,7 @@ from tokensense_otel.dataflow.accounting import (
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.decode import Decoded
 from tokensense_otel.dataflow.deltas import Deltas
-from tokensense_otel.dataflow.facts import Covered, MemorySample, MeterPoint, SpanFacts
+from tokensense_otel.dataflow.facts import Covered, MemorySample, MeterPoint, SpanFacts, ToolUse
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import (
     Level,
@@ -65,7 +65,7 @@ class Evidence(msgspec.Struct, array_like=True):
 
     now_ns: int
     postings: list[Posting] = []
-    samples: list[MemorySample] = []
+    samples: list[MemorySample | ToolUse] = []
 
 
 class Settled(msgspec.Struct, array_like=True):
@@ -77,6 +77,7 @@ class Settled(msgspec.Struct, array_like=True):
     accounting: dict[str, Accounting]
     seen: list[SpanFacts] = []
     since_ns: int = 0
+    tools: list[ToolUse] = []
 
 
 Metering = MeterPoint | Covered
@@ -110,9 +111,9 @@ class AccountingStage(Generic[T]):
 
 
 def _settled(now_ns: int, changes: Changes, since_ns: int = 0) -> list[Settled]:
-    if not (changes.postings or changes.accounting):
+    if not (changes.postings or changes.accounting or changes.tools):
         return []
-    return [Settled(now_ns, changes.postings, changes.accounting, changes.seen, since_ns)]
+    return [Settled(now_ns, changes.postings, changes.accounting, changes.seen, since_ns, changes.tools)]
 
 
 class _RulesState(msgspec.Struct, array_like=True):
@@ -205,7 +206,7 @@ class Stages:
         metering: list[Metering] = [*self._witness.of(decoded.spans), *decoded.points]
         for item in metering:
             by_service.add(f"m{meter_shard(item.tenant, item.service, self._shards)}", item)
-        by_entity = _Groups[MemorySample]()
+        by_entity = _Groups[MemorySample | ToolUse]()
         for sample in decoded.samples:
             by_entity.add(f"r{entity_shard(sample.tenant, sample.project, sample.entity, self._shards)}", sample)
         now_ns, since_ns = decoded.now_ns, decoded.since_ns
@@ -233,12 +234,15 @@ class Stages:
         deltas = Deltas()
         onward = _Groups[Posting]()
         final: list[Posting] = []
+        tools = _Groups[MemorySample | ToolUse]()
         for change in settled:
             now_ns = max(now_ns, change.now_ns)
             deltas.account(change.accounting)
             if change.since_ns:
                 since.add(change.since_ns)
             deltas.seen += [(change.now_ns, facts) for facts in change.seen]
+            for use in change.tools:
+                tools.add(f"r{rule_shard(use.tenant, use.project, use.team, self._shards)}", use)
             for posting in change.postings:
                 key = self._next(posting, pair=pair, identify=identify)
                 if key is None:
@@ -255,7 +259,8 @@ class Stages:
                 evidence.add(f"g{tenant_shard(call.tenant, self._shards)}", posting)
         oldest_ns = min(since, default=0)
         routed: list[Keyed] = [(key, Batch(now_ns, postings, oldest_ns)) for key, postings in onward.items()]
-        routed += [(key, Evidence(now_ns, postings)) for key, postings in evidence.items()]
+        routed += [(key, Evidence(now_ns, postings, tools.pop(key, []))) for key, postings in evidence.items()]
+        routed += [(key, Evidence(now_ns, samples=uses)) for key, uses in tools.items()]
         if not deltas.empty:
             deltas.since = since
             routed.append((STORE_KEY, deltas))

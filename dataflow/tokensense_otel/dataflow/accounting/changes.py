@@ -4,7 +4,7 @@ import msgspec
 
 from tokensense_otel.core.call import Posting
 from tokensense_otel.core.usage import Accounting
-from tokensense_otel.dataflow.facts import SpanFacts
+from tokensense_otel.dataflow.facts import SpanFacts, ToolUse
 
 
 class Changes(msgspec.Struct):
@@ -14,6 +14,8 @@ class Changes(msgspec.Struct):
     accounting: dict[str, Accounting] = {}
     seen: list[SpanFacts] = []
     """New spans of GenAI traces; with the first GenAI span of a trace also those that came before it."""
+    tools: list[ToolUse] = []
+    """What traces tell of tools that were used, and what they take back of that."""
 
     def account(self, tenant: str, change: Accounting) -> None:
         """Add to what became of the tenant's spans; a change of nothing leaves no trace."""
@@ -35,3 +37,4 @@ class Changes(msgspec.Struct):
         for tenant, change in other.accounting.items():
             self.account(tenant, change)
         self.seen += other.seen
+        self.tools += other.tools

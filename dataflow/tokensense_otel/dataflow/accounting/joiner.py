@@ -22,7 +22,7 @@ from tokensense_otel.dataflow.accounting.sameness import clusters, witness
 from tokensense_otel.dataflow.accounting.shards import is_heard
 from tokensense_otel.dataflow.snapshots import check_version
 
-VERSION = 2
+VERSION = 3
 _SECOND = 1_000_000_000
 
 Price = Callable[[Call], Cost]

@@ -27,7 +27,7 @@ from tokensense_otel.dataflow.accounting.trace import settle
 from tokensense_otel.dataflow.facts import Kind, SpanFacts
 from tokensense_otel.dataflow.snapshots import check_version
 
-VERSION = 2
+VERSION = 3
 _SECOND = 1_000_000_000
 _QUIET_NS = 2 * _SECOND
 """After so long without a span a trace is packed. Most of those that get more later get it within this time."""
@@ -182,6 +182,8 @@ class Ledger:
                 changes.seen += [facts for span_id, facts in held.spans.items() if span_id not in changed]
             for span_ids in held.touched(changed):
                 self._settle(held, span_ids, changes)
+            if held.tools is not None:
+                changes.tools += held.tool_uses(changed)
         after = held.sums()
         sums = changes.of(key[0])
         sums.spans += len(spans) - records

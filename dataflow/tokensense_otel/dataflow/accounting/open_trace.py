@@ -11,7 +11,8 @@ from tokensense_otel.dataflow.accounting.merge import complete, over
 from tokensense_otel.dataflow.accounting.packing import Packer
 from tokensense_otel.dataflow.accounting.recent import recent_id
 from tokensense_otel.dataflow.accounting.sameness import witness
-from tokensense_otel.dataflow.facts import Kind, SpanFacts
+from tokensense_otel.dataflow.accounting.tool_uses import ToolUses
+from tokensense_otel.dataflow.facts import Kind, SpanFacts, ToolUse
 
 
 class TraceState(msgspec.Struct, array_like=True):
@@ -97,6 +98,7 @@ class OpenTrace:
         "resting",
         "spans",
         "tenant",
+        "tools",
         "trace_id",
         "variants",
         "whole",
@@ -120,6 +122,8 @@ class OpenTrace:
         """How many of them are log records."""
         self.posted: dict[bytes, Call] = {}
         """Its calls on the books, with their cost."""
+        self.tools: ToolUses | None = None
+        """What was told of the tools that it used, if any."""
 
     @classmethod
     def of(cls, state: TraceState, last_ns: int) -> "OpenTrace":
@@ -130,6 +134,8 @@ class OpenTrace:
         for facts in state.spans:
             trace.admit(facts)
         trace.whole = False
+        if trace.tools is not None:
+            trace.tools.tell_all()  # as was done before
         return trace
 
     def admit(self, facts: SpanFacts) -> bool:
@@ -147,6 +153,8 @@ class OpenTrace:
         if known is None and facts.call is not None and facts.call.source is _RECORD:
             self.records += 1
         self.spans[span_id] = facts
+        if facts.tools and self.tools is None:
+            self.tools = ToolUses(self.spans)
         if self.components is not None:
             self.components.link(facts)
         elif len(self.spans) > _FEW:
@@ -163,6 +171,12 @@ class OpenTrace:
             self.whole = False
             return [set(self.spans)]
         return self.components.touched(span_ids)
+
+    def tool_uses(self, span_ids: set[bytes]) -> list[ToolUse]:
+        """What is to be told of tools after these spans came; where one was reported anew, all is looked at again."""
+        if self.tools is None:
+            return []
+        return self.tools.tell(span_ids) if span_ids.isdisjoint(self.variants) else self.tools.tell_all()
 
     def enter(self, span_id: bytes, call: Call) -> None:
         """A span is this call, with its cost."""
@@ -274,6 +288,7 @@ def _one_of(variants: list[SpanFacts]) -> SpanFacts:
             project=best.project or other.project,
             resource_project=best.resource_project or other.resource_project,
             call=call,
+            tools=best.tools or other.tools,
         )
     return best
 

@@ -168,8 +168,10 @@ class LogNormaliser:
             version=sender.version,
         )
         call = msgspec.structs.replace(call, source=Source.RECORD)
+        tools = self._normaliser.reader.tools(span, attributes, telling.kind, call, sender.received_ns)
+        sign = f"log record {name}"
         told = self._normaliser.facts(
-            span, telling.kind, attributes, call, scope, dialect.name, f"log record {name}", sender, found
+            span, telling.kind, attributes, call, scope, dialect.name, sign, sender, found, tools=tools
         )
         problems += found
         return told

@@ -11,9 +11,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tokensense_otel.core.call import Call, Dimensions
+from tokensense_otel.core.call import Call, Dimensions, Task
 from tokensense_otel.core.tally import Tallies
-from tokensense_otel.dataflow.facts import Kind, Origin, SpanFacts
+from tokensense_otel.dataflow.facts import Kind, Origin, SpanFacts, ToolCall
 from tokensense_otel.dataflow.normalise.aliases import reports_usage
 from tokensense_otel.dataflow.normalise.attributes import attributes_of, to_text
 from tokensense_otel.dataflow.normalise.attribution import NOBODY, PROJECT, Attribution, version_of
@@ -32,7 +32,7 @@ _Resource = tuple[Dimensions, tuple[str, ...], str, Problems, str]
 
 # Looked up once: on Python 3.11 naming the member of an enumeration costs a quarter of a microsecond.
 _OTHER, _CALL, _CANDIDATE = Kind.OTHER, Kind.CALL, Kind.CANDIDATE
-_WRAPPER, _DETAIL = Kind.WRAPPER, Kind.DETAIL
+_WRAPPER, _DETAIL, _TOOL = Kind.WRAPPER, Kind.DETAIL, Kind.TOOL
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
 _MAX_CACHED: Final = 1_024
@@ -178,8 +178,11 @@ class Normaliser:
             )
             if kind is _WRAPPER and not call.tokens.known and not lends:
                 call = None
+        tools: tuple[ToolCall, ...] = ()
+        if kind is _TOOL or (kind is _CALL and shape.tools):
+            tools = self.reader.tools(span, attributes, kind, call, sender.received_ns, shape)
         sign = told_by(dialect, known_scope, span.name, attributes) if kind is not _OTHER else ""
-        return self.facts(span, kind, attributes, call, scope, dialect.name, sign, sender, problems, shape)
+        return self.facts(span, kind, attributes, call, scope, dialect.name, sign, sender, problems, shape, tools)
 
     def owner(self, attributes: Mapping[str, Any], sender: Sender) -> tuple[Dimensions, str]:
         """Whose something with these attributes is, and its project (empty where nothing names one)."""
@@ -199,8 +202,11 @@ class Normaliser:
         sender: Sender,
         problems: Problems,
         shape: Shape | None = None,
+        tools: tuple[ToolCall, ...] = (),
     ) -> SpanFacts:
         """The facts of a span whose kind and call were told, with whom its attributes and its sender name."""
+        if tools and call is not None and not call.task & Task.TOOLS_CALLED:
+            call = msgspec.structs.replace(call, task=call.task | Task.TOOLS_CALLED)
         naming = (shape or self._shapes.of(attributes)).naming
         own, named = self._attribution.read_named(attributes, naming) if naming else (NOBODY, ())
         parent_id = span.parent_span_id
@@ -216,6 +222,7 @@ class Normaliser:
             call,
             sender.project,
             self._origin(scope, dialect, sign, named, sender.named, tuple(problems)),
+            tools,
         )
 
     def _origin(self, *parts: Any) -> Origin:

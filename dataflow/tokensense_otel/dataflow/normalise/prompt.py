@@ -82,7 +82,7 @@ def _single_spaced(text: str) -> str:
 
 def _hashes(salt: bytes, text: str, prefix_chars: int) -> tuple[str, str]:
     """HMAC-SHA256 of the text and of how it begins, each 16 bytes in hex; what both share is hashed once."""
-    whole = _keyed(salt).copy()
+    whole = keyed(salt).copy()
     whole.update(text[:prefix_chars].encode("utf-8", "replace"))
     if prefix_chars == len(text):
         hashed = whole.digest()[:16].hex()
@@ -93,7 +93,8 @@ def _hashes(salt: bytes, text: str, prefix_chars: int) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=8)
-def _keyed(salt: bytes) -> hmac.HMAC:
+def keyed(salt: bytes) -> hmac.HMAC:
+    """HMAC-SHA256 under the salt; copy it before it is fed."""
     return hmac.new(salt, digestmod="sha256")
 
 

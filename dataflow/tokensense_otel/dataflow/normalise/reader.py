@@ -6,7 +6,7 @@ from typing import Any, Final
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tokensense_otel.core.call import NO_TOKENS, Call, Tokens
-from tokensense_otel.dataflow.facts import Kind
+from tokensense_otel.dataflow.facts import Kind, ToolCall
 from tokensense_otel.dataflow.normalise.aliases import gather
 from tokensense_otel.dataflow.normalise.attributes import (
     attributes_of,
@@ -28,9 +28,11 @@ from tokensense_otel.dataflow.normalise.prompt import prompt_hashes
 from tokensense_otel.dataflow.normalise.sanity import DAY_NS, payload_fault, sane_times
 from tokensense_otel.dataflow.normalise.shapes import Shape, Shapes
 from tokensense_otel.dataflow.normalise.task import attempt_of, task_of
+from tokensense_otel.dataflow.normalise.tools import executed, requested
 from tokensense_otel.dataflow.normalise.usage import Contract, counts_of, fill, resolve
 
 _WRAPPER: Final = Kind.WRAPPER
+_TOOL: Final = Kind.TOOL
 _ERROR: Final = Status.STATUS_CODE_ERROR
 _UNTOLD: Final = "error"
 """The error type of a failure that names none."""
@@ -141,6 +143,25 @@ class CallReader:
             max_output=to_count(found["max_output"]) if "max_output" in found else None,
             attempt=attempt_of(found) if "attempt" in found or "resends" in found else None,
         )
+
+    def tools(
+        self,
+        span: Span,
+        attributes: Mapping[str, Any],
+        kind: Kind,
+        call: Call | None,
+        received_ns: int,
+        shape: Shape | None = None,
+    ) -> tuple[ToolCall, ...]:
+        """The execution of a tool that the span is, or those that the answer of the call asked for."""
+        if not self._config.hash_prompts:
+            return ()
+        if kind is _TOOL:
+            _, end_ns = sane_times(span.start_time_unix_nano, span.end_time_unix_nano, received_ns, [])
+            return executed(attributes, span.name, end_ns, self._salt)
+        if call is None or not (shape or self._shapes.of(attributes)).tools:
+            return ()
+        return requested(attributes, call.end_ns, self._salt, self._config.max_json_bytes)
 
 
 def _tokens(

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from tokensense_otel.dataflow.normalise.aliases import Field, fields_of
 from tokensense_otel.dataflow.normalise.classify import tells_genai
 from tokensense_otel.dataflow.normalise.prompt import may_hold_prompt
+from tokensense_otel.dataflow.normalise.tools import may_tell_tools
 
 _MAX_SHAPES: Final = 1_024
 _MAX_KEYS: Final = 64
@@ -25,6 +26,8 @@ class Shape(NamedTuple):
     """The canonical fields, each with the attributes that hold it, the best first."""
     prompt: bool
     """Whether an attribute may tell of the prompt."""
+    tools: bool = False
+    """Whether an attribute may hold an answer that asks for tools."""
 
 
 class Shapes:
@@ -38,7 +41,13 @@ class Shapes:
         keys = tuple(attributes)
         shape = self._known.get(keys)
         if shape is None:
-            shape = Shape(tells_genai(keys), self._naming.intersection(keys), fields_of(keys), may_hold_prompt(keys))
+            shape = Shape(
+                tells_genai(keys),
+                self._naming.intersection(keys),
+                fields_of(keys),
+                may_hold_prompt(keys),
+                may_tell_tools(keys),
+            )
             if len(keys) <= _MAX_KEYS:
                 if len(self._known) >= _MAX_SHAPES:
                     self._known.clear()
