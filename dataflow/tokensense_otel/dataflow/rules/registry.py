@@ -4,12 +4,18 @@ from typing import Any, Final
 
 import msgspec
 
+from tokensense_otel.dataflow.rules.builtin.batch_eligible import BatchEligible
 from tokensense_otel.dataflow.rules.builtin.cache_waste import CacheWaste
+from tokensense_otel.dataflow.rules.builtin.error_spend import ErrorSpend
 from tokensense_otel.dataflow.rules.builtin.long_prompts import LongPrompts
 from tokensense_otel.dataflow.rules.builtin.model_downgrade import ModelDowngrade
 from tokensense_otel.dataflow.rules.builtin.model_misuse import ModelMisuse
+from tokensense_otel.dataflow.rules.builtin.prefix_cache_miss import PrefixCacheMiss
 from tokensense_otel.dataflow.rules.builtin.ram_over_provision import RamOverProvision
+from tokensense_otel.dataflow.rules.builtin.reasoning_overspend import ReasoningOverspend
+from tokensense_otel.dataflow.rules.builtin.retry_waste import RetryWaste
 from tokensense_otel.dataflow.rules.builtin.spike import Spike
+from tokensense_otel.dataflow.rules.builtin.truncation import Truncation
 from tokensense_otel.dataflow.rules.builtin.unpriced import Unpriced
 from tokensense_otel.dataflow.rules.call_rule import CallRule
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
@@ -19,8 +25,14 @@ BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (
     ModelDowngrade(),
     LongPrompts(),
     CacheWaste(),
+    PrefixCacheMiss(),
     Spike(),
     Unpriced(),
+    ErrorSpend(),
+    RetryWaste(),
+    Truncation(),
+    ReasoningOverspend(),
+    BatchEligible(),
     RamOverProvision(),
 )
 """In the order in which they are shown and judged. Their sections of `RulesConfig` are made from this list."""

@@ -1,6 +1,6 @@
-"""LONG_PROMPTS: prompts that are long on average."""
+"""LONG_PROMPTS: prompts of which much is paid in full on average."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from pydantic import Field
@@ -12,6 +12,9 @@ from tokensense_otel.dataflow.rules.call_rule import NOT_TEXT, Fact, WindowRule,
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries
 from tokensense_otel.dataflow.rules.rule import WindowConfig, Words
 
+PROMPTS: Final = "prompts"
+BEGINNINGS: Final = "beginnings"
+
 
 class LongPromptsConfig(WindowConfig):
     """Thresholds of LONG_PROMPTS."""
@@ -21,70 +24,87 @@ class LongPromptsConfig(WindowConfig):
     min_calls: int = Field(default=20, ge=1)
     """Calls with known input in the window before the rule may fire."""
     max_input_tokens: int = Field(default=2_000, ge=1)
-    """The rule fires while the average input is above this many tokens."""
+    """The rule fires while the average input that was not read from a cache is above this many tokens."""
 
 
 class LongPrompts(WindowRule[LongPromptsConfig]):
-    """Calls that reported their input count. The alternative is each prompt cut to the threshold."""
+    """Calls that reported their input count. What the provider read from its cache is no part of it; where nobody says
+    how much that was, all input is. The alternative is each prompt with the rest of it cut to the threshold."""
 
     name = "LONG_PROMPTS"
-    description = "The prompts of a team to a model are long on average."
+    description = "The prompts of a team to a model are long on average, without what came from a cache."
     scope = ("team", "model")
-    fields = ("calls", "input_tokens", "cached_tokens")
+    fields = ("calls", "input_tokens", "cached_tokens", "cached_known", "hashed_calls", "long_calls")
     thresholds = ("min_calls", "max_input_tokens", "window")
     above = ("max_input_tokens",)
     config_type = LongPromptsConfig
+
+    def new_series(self, config: LongPromptsConfig, /) -> CallSeries:
+        return self.follow(config.window, distinct={PROMPTS: config.window, BEGINNINGS: config.window})
 
     def observe(self, call: Call, config: LongPromptsConfig, catalogue: Catalogue, /) -> Fact | None:
         tokens = call.tokens
         if tokens.input is None or call.operation in NOT_TEXT:
             return None
-        long = tokens.input > config.max_input_tokens
+        read = min(tokens.cache_read or 0, tokens.input)
+        long = tokens.input - read > config.max_input_tokens
+        prompt, beginning = call.prompt_hash, call.prefix_hash
         return Fact(
             key=(team_of(call), call.model or "unknown"),
-            counts=(1, tokens.input, tokens.cache_read or 0),
-            alternative=_trimmed(call, tokens, config.max_input_tokens, catalogue) if long else call.cost,
+            counts=(1, tokens.input, read, int(tokens.cache_read is not None), int(prompt != ""), int(long)),
+            alternative=_trimmed(call, tokens, read, config.max_input_tokens, catalogue) if long else call.cost,
+            members=((PROMPTS, prompt), (BEGINNINGS, beginning or prompt)) if prompt else (),
         )
 
     def judge(self, series: CallSeries, config: LongPromptsConfig, /) -> int | None:
-        calls, input_tokens, _ = series.counts
-        if calls >= config.min_calls and input_tokens > config.max_input_tokens * calls:
-            return input_tokens
-        return None
+        calls, input_tokens, cached, *_ = series.counts
+        paid = input_tokens - cached
+        return paid if calls >= config.min_calls and paid > config.max_input_tokens * calls else None
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
-        calls, input_tokens, cached = series.counts
+        calls, input_tokens, cached, cached_known, hashed, long = series.counts
         return {
             "calls": calls,
+            "long_calls": long,
             "input_tokens": input_tokens,
             "average_input_tokens": average(input_tokens, calls),
-            "cached_share": round(cached / input_tokens, 3) if input_tokens > 0 else None,
+            "average_uncached_tokens": average(input_tokens - cached, calls),
+            "cached_share": round(cached / input_tokens, 3) if input_tokens > 0 and cached_known > 0 else None,
+            "repeated_prompt_share": _repeated(series, PROMPTS, hashed),
+            "repeated_beginning_share": _repeated(series, BEGINNINGS, hashed),
         }
 
     def words(
         self, scope: dict[str, str], series: CallSeries, config: LongPromptsConfig, _catalogue: Catalogue, /
     ) -> Words:
         seen = self.observed(series)
+        cached, alike = seen["cached_share"], seen["repeated_beginning_share"]
+        told = "how much of it was cached is not reported" if cached is None else f"{cached:.0%} more was cached"
+        repeats = "" if alike is None else f" At least {alike:.0%} of the prompts began as an earlier one."
         return Words(
             title=f"{scope['team']} sends long prompts to {scope['model']}",
-            summary=f"{seen['calls']} calls in {config.window} averaged {seen['average_input_tokens']:,.0f} "
-            f"input tokens, above {config.max_input_tokens:,}; {seen['cached_share'] or 0:.0%} were cached.",
+            summary=f"{seen['calls']} calls in {config.window} averaged {seen['average_uncached_tokens']:,.0f} input "
+            f"tokens paid in full, above {config.max_input_tokens:,}; {told}.{repeats}",
             suggested_fix="Shorten the system prompt, retrieve fewer or shorter passages, drop turns that no longer "
             "matter, and put what repeats first so that the provider's prompt cache can serve it.",
         )
 
 
-def _trimmed(call: Call, tokens: Tokens, limit: int, catalogue: Catalogue) -> Cost:
-    """What the call would have cost with its prompt cut to `limit`, what was cached kept as far as it fits."""
-    read = min(tokens.cache_read or 0, limit)
-    write = min(tokens.cache_write or 0, limit - read)
+def _repeated(series: CallSeries, what: str, hashed: int) -> float | None:
+    """Share of the calls with a hash that came before in the window, at least; `None` where no call has one."""
+    return round(series.distinct[what].repeats / hashed, 3) if hashed > 0 else None
+
+
+def _trimmed(call: Call, tokens: Tokens, read: int, limit: int, catalogue: Catalogue) -> Cost:
+    """What the call would have cost with what was not cached cut to `limit`."""
+    count = read + limit
+    write = min(tokens.cache_write or 0, limit)
     shorter = msgspec.structs.replace(
         tokens,
-        input=limit,
-        cache_read=tokens.cache_read and read,
+        input=count,
         cache_write=tokens.cache_write and write,
         cache_write_1h=tokens.cache_write_1h and min(tokens.cache_write_1h, write),
-        audio_input=tokens.audio_input and min(tokens.audio_input, limit),
-        image_input=tokens.image_input and min(tokens.image_input, limit),
+        audio_input=tokens.audio_input and min(tokens.audio_input, count),
+        image_input=tokens.image_input and min(tokens.image_input, count),
     )
     return catalogue.cost(msgspec.structs.replace(call, tokens=shorter))

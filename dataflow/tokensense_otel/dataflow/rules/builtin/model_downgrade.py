@@ -4,10 +4,12 @@ from typing import Any
 
 from pydantic import Field
 
-from tokensense_otel.core.call import UNATTRIBUTED, Call
+from tokensense_otel.core.call import Call
 from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.pricing import Catalogue, Tier
+from tokensense_otel.dataflow.rules.builtin.task_shape import OUTPUT, answers, is_simple, spread_of
 from tokensense_otel.dataflow.rules.call_rule import NOT_TEXT, Fact, WindowRule, average, team_of
+from tokensense_otel.dataflow.rules.calls import place_of
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries
 from tokensense_otel.dataflow.rules.rule import WindowConfig, Words
 
@@ -24,14 +26,19 @@ class ModelDowngradeConfig(WindowConfig):
 
 
 class ModelDowngrade(WindowRule[ModelDowngradeConfig]):
-    """Fires on the count of qualifying calls: successful, short output, no reasoning. The money is theirs alone."""
+    """Fires on the count of qualifying calls: successful, short output, and neither tools nor reasoning as far as
+    anybody says. The money is theirs alone; the distribution of lengths is of all successful calls of the key."""
 
     name = "MODEL_DOWNGRADE"
     description = "A flagship model serves many calls that each produced a short output and no reasoning."
     scope = ("team", "feature", "service", "model")
-    fields = ("qualifying_calls", "calls", "output_tokens")
+    fields = ("qualifying_calls", "calls", "output_tokens", "structured_calls", "calls_with_tools_or_reasoning")
     thresholds = ("min_calls", "max_output_tokens", "window")
+    above = ("min_calls",)
     config_type = ModelDowngradeConfig
+
+    def new_series(self, config: ModelDowngradeConfig, /) -> CallSeries:
+        return answers(super().new_series(config), config.window)
 
     def observe(self, call: Call, config: ModelDowngradeConfig, catalogue: Catalogue, /) -> Fact | None:
         if call.error_type or call.operation in NOT_TEXT:
@@ -39,25 +46,34 @@ class ModelDowngrade(WindowRule[ModelDowngradeConfig]):
         model = call.model
         if catalogue.tier(call.provider, model) is not Tier.FLAGSHIP:
             return None
-        where = call.dimensions
-        key = (team_of(call), where.feature, "" if where.feature else where.service or UNATTRIBUTED, model)
+        key = (team_of(call), *place_of(call), model)
         output = call.tokens.output
-        if output is None or output >= config.max_output_tokens or call.tokens.reasoning:
-            return Fact(key, (0, 1, 0), matters=False)
+        measured = () if output is None else ((OUTPUT, output),)
+        simple = is_simple(call)
+        if not simple or output is None or output >= config.max_output_tokens:
+            return Fact(key, (0, 1, 0, 0, int(not simple)), matters=False, measured=measured)
         cheaper = catalogue.cheaper(call.provider, model)
-        return Fact(key, (1, 1, output), catalogue.cost_as(call, cheaper) if cheaper else None)
+        return Fact(
+            key,
+            (1, 1, output, int(call.structured or 0), 0),
+            catalogue.cost_as(call, cheaper) if cheaper else None,
+            measured=measured,
+        )
 
     def judge(self, series: CallSeries, config: ModelDowngradeConfig, /) -> int | None:
         qualifying = series.counts[0]
         return qualifying if qualifying >= config.min_calls else None
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
-        qualifying, calls, output = series.counts
+        qualifying, calls, output, structured, set_aside = series.counts
         return {
             "qualifying_calls": qualifying,
             "calls": calls,
             "qualifying_share": round(qualifying / calls, 3) if calls > 0 else None,
             "average_output_tokens": average(output, qualifying),
+            **spread_of(series),
+            "structured_calls": structured,
+            "calls_with_tools_or_reasoning": set_aside,
         }
 
     def words(

@@ -38,6 +38,11 @@ class RollingDistinct:
         return len(self._totals)
 
     @property
+    def repeats(self) -> int:
+        """How often a name came that had come before in the window; at least so often where it is not `exact`."""
+        return sum(self._totals.values()) - len(self._totals)
+
+    @property
     def exact(self) -> bool:
         return not self._missed
 

@@ -1,15 +1,17 @@
 """CACHE_WASTE on both sides of everything it compares, and in bounded memory."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.dataflow.rules.traffic import NOON, Shard, a_call, calls, only
+from tests.unit.dataflow.rules.traffic import NOON, Shard, a_call, calls, observed, only
 from tokensense_otel.core.call import Tokens
 from tokensense_otel.core.insight import Severity
 
 
-def waste(**options: int) -> Shard:
+def waste(**options: Any) -> Shard:
     return Shard(only("CACHE_WASTE", **options))
 
 
@@ -43,20 +45,59 @@ def test_teams_prompts_and_failures_are_kept_apart() -> None:
     assert shard.post(calls(99, first=400)) == []
 
 
-def test_the_saving_is_the_repeats_at_the_cache_price() -> None:
-    """All but the first of the equal calls could have read their input from the cache."""
+def test_the_saving_is_what_the_repeats_cost() -> None:
+    """All but the first of the equal calls could have been answered from a cache; the prompt cache spares less."""
     (insight,) = waste().post(calls(50, prompt_hash="abc"))
 
-    # 50 × (1,000 × 2.50 + 50 × 10) spent; 49 × 1,000 × (2.50 − 1.25) saved, by the million
+    # 50 × (1,000 × 2.50 + 50 × 10) spent, 49 of them for repeats; 49 × 1,000 × (2.50 − 1.25) by the prompt cache
     assert insight.evidence["spend_30d_usd"] == "0.15"
-    assert insight.estimated_monthly_savings_usd == "0.06125"
+    assert insight.estimated_monthly_savings_usd == "0.147"
+    assert insight.evidence["repeats_in_window_usd"] == "0.147"
+    assert insight.evidence["prompt_cache_would_save_in_window_usd"] == "0.06125"
+    assert observed(insight) == {
+        "calls": 50,
+        "repeats": 49,
+        "repeats_served_by_prompt_cache": 0,
+        "calls_that_report_cached_tokens": 0,
+        "input_tokens": 50_000,
+        "cached_tokens": 0,
+    }
 
 
-def test_without_a_cache_price_the_repeats_input_is_the_saving() -> None:
-    """Where the provider sells no cached input, the repeats' whole input could have been spared."""
+def test_without_a_cache_price_the_prompt_cache_spares_nothing() -> None:
+    """Where the provider sells no cached input, only a cache of answers helps."""
     (insight,) = waste().post(calls(50, prompt_hash="abc", request_model="gpt-4"))
 
-    assert insight.estimated_monthly_savings_usd == "1.47"  # 49 × 1,000 × 30
+    assert insight.estimated_monthly_savings_usd == "1.617"  # 49 × (1,000 × 30 + 50 × 60)
+    assert insight.evidence["prompt_cache_would_save_in_window_usd"] == "0"
+
+
+def test_unpriced_repeats_save_nothing_known() -> None:
+    """Without a price it fires, and no sum is made up."""
+    (insight,) = waste().post(calls(50, prompt_hash="abc", request_model="house-model"))
+
+    assert insight.estimated_monthly_savings_usd is None
+    assert insight.evidence["repeats_in_window_usd"] is None
+
+
+@pytest.mark.parametrize(("cached", "words"), [(0, "no cached tokens were reported"), (None, "nothing was said")])
+def test_reported_zero_and_nothing_reported_are_told_apart(cached: int | None, words: str) -> None:
+    """Both fire; the summary says which it was."""
+    (insight,) = waste().post(calls(50, prompt_hash="abc", tokens=Tokens(1_000, 50, cached)))
+    assert words in insight.summary
+
+
+def test_repeats_that_the_prompt_cache_served_are_told_when_asked_for() -> None:
+    """With `served_too` what was still paid is the waste, with the served part in numbers of its own."""
+    shard = waste(served_too=True)
+    (insight,) = shard.post(calls(50, prompt_hash="abc", tokens=Tokens(1_000, 50, 800)))
+
+    assert observed(insight)["repeats_served_by_prompt_cache"] == 50
+    assert observed(insight)["cached_tokens"] == 40_000
+    # 50 × (200 × 2.50 + 800 × 1.25 + 50 × 10) spent; the last 200 tokens are what the prompt cache left
+    assert insight.estimated_monthly_savings_usd == "0.098"  # 49 × 0.002
+    assert insight.evidence["prompt_cache_would_save_in_window_usd"] == "0.01225"  # 49 × 200 × 1.25
+    assert "partly" in insight.title
 
 
 def test_the_number_of_prompts_is_bounded_and_heavy_ones_survive() -> None:

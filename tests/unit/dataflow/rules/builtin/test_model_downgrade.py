@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.dataflow.rules.traffic import NOON, Shard, a_call, calls, flagship, observed, only
-from tokensense_otel.core.call import Tokens
+from tokensense_otel.core.call import Task, Tokens
 from tokensense_otel.core.insight import Severity
 
 
@@ -54,6 +54,11 @@ def test_long_answers_do_not_hold_it_back_and_bring_no_money() -> None:
         "calls": 200,
         "qualifying_share": 0.5,
         "average_output_tokens": 50.0,
+        "p50_output_tokens": 51,  # within 4.3 %, of all 200
+        "p90_output_tokens": 3_919,
+        "longest_output_tokens": 3_919,
+        "structured_calls": 0,
+        "calls_with_tools_or_reasoning": 0,
     }
     assert insight.evidence["spend_30d_usd"] == "1.875"
     assert int(insight.evidence["sample_trace_ids"][0], 16) == 100
@@ -74,3 +79,32 @@ def test_features_are_told_apart_and_services_stand_in() -> None:
 
     (insight,) = shard.post([a_call(500, provider="anthropic", request_model="claude-opus-4-1", service="web")])
     assert insight.scope == {"team": "checkout", "service": "web", "model": "claude-opus-4-1"}
+
+
+@pytest.mark.parametrize(
+    ("task", "fires"),
+    [
+        (0, True),
+        (Task.TOOLS_TOLD, True),
+        (Task.STRUCTURED, True),
+        (Task.TOOLS_OFFERED, False),
+        (Task.TOOLS_CALLED | Task.TOOLS_TOLD, False),
+    ],
+)
+def test_told_tools_disqualify_a_call(task: int, fires: bool) -> None:
+    """The hundredth call counts without tools and where nobody says; with tools it does not."""
+    shard = downgrade()
+    shard.post(flagship(99))
+
+    assert bool(shard.post(flagship(1, first=100, task=task))) == fires
+
+
+def test_reversed_calls_leave_neither_counts_nor_lengths() -> None:
+    """Long answers that were taken back are in no share and no distribution."""
+    shard = downgrade()
+    wrong = flagship(50, first=1_000, tokens=Tokens(1_000, 4_000))
+    shard.post(wrong)
+    shard.reverse(wrong)
+    (insight,) = shard.post(flagship(100))
+
+    assert (observed(insight)["calls"], observed(insight)["longest_output_tokens"]) == (100, 51)

@@ -1,9 +1,11 @@
 """MODEL_MISUSE on both sides of everything it compares."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.dataflow.rules.traffic import DAY, MINUTE, NOON, Shard, a_call, calls, observed, only, statuses
-from tokensense_otel.core.call import Tokens
+from tokensense_otel.core.call import Task, Tokens
 from tokensense_otel.core.insight import Severity, Status
 
 
@@ -115,7 +117,18 @@ def test_the_evidence_proves_it() -> None:
     evidence = insight.evidence
 
     assert evidence["thresholds"] == {"min_calls": 20, "max_output_tokens": 100, "window": "24h"}
-    assert observed(insight) == {"calls": 20, "calls_with_known_output": 20, "average_output_tokens": 50.0}
+    assert observed(insight) == {
+        "calls": 20,
+        "calls_with_known_output": 20,
+        "average_output_tokens": 50.0,
+        "p50_output_tokens": 51,  # within 4.3 %
+        "p90_output_tokens": 51,
+        "longest_output_tokens": 51,
+        "short_share": 1.0,
+        "structured_calls": 0,
+        "calls_with_tools_or_reasoning": 0,
+        "features": [{"name": "unattributed", "calls": 20, "usd": "0.06"}],
+    }
     assert evidence["window"] == {"from": "2026-11-01T12:15:00Z", "to": "2026-11-02T12:00:19Z"}
     assert evidence["sample_trace_ids"] == [number.to_bytes(16, "big").hex() for number in (20, 19, 18, 17, 16)]
     # 20 × (1,000 × 2.50 + 50 × 10) on gpt-4o, 20 × (1,000 × 0.15 + 50 × 0.60) on gpt-4o-mini, by the million
@@ -135,3 +148,57 @@ def test_unpriced_calls_save_nothing_known() -> None:
     assert insight.estimated_monthly_savings_usd is None
     assert insight.evidence["spend_30d_usd"] is None
     assert "catalogue" not in insight.evidence
+
+
+NOT_SIMPLE: list[dict[str, Any]] = [
+    {"task": Task.TOOLS_OFFERED | Task.TOOLS_TOLD},
+    {"task": Task.TOOLS_CALLED},
+    {"task": Task.OTHER_OUTPUT},
+    {"finish_reason": "tool_calls"},
+    {"tokens": Tokens(1_000, 50, reasoning=40)},
+]
+
+
+@pytest.mark.parametrize("told", NOT_SIMPLE)
+def test_work_that_is_told_not_to_be_simple_is_set_aside(told: dict[str, Any]) -> None:
+    """Calls with tools, reasoning or an answer that is no text neither fire nor count, and are listed."""
+    assert misuse().post(calls(100, **told)) == []
+
+    shard = misuse()
+    shard.post(calls(19))
+    assert shard.post(calls(30, first=100, **told)) == []
+    (insight,) = shard.post([a_call(20)])
+    assert (observed(insight)["calls"], observed(insight)["calls_with_tools_or_reasoning"]) == (20, 30)
+    assert insight.evidence["spend_30d_usd"] == "0.06"  # of the twenty alone
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"task": Task.TOOLS_TOLD | Task.FORMAT_TOLD},
+        {"task": Task.STRUCTURED},
+        {"finish_reason": "stop"},
+        {"tokens": Tokens(1_000, 50, reasoning=0)},
+    ],
+)
+def test_work_that_is_told_to_be_simple_fires(told: dict[str, Any]) -> None:
+    """No tools, no reasoning and structured answers are what the rule looks for."""
+    (insight,) = misuse().post(calls(20, **told))
+    assert observed(insight)["structured_calls"] == (20 if told.get("task") == Task.STRUCTURED else 0)
+
+
+def test_a_mean_of_few_long_answers_among_many_short_ones_shows() -> None:
+    """Ninety-five answers of one token and five of 1,500 average 76: median, ninth tenth, longest and share tell."""
+    shard = misuse()
+    told = shard.post(calls(95, tokens=Tokens(1_000, 1), feature="tags"))
+    assert [insight.status for insight in told] == [Status.FIRING, Status.UPDATE, Status.UPDATE]
+    shard.post(calls(5, first=200, tokens=Tokens(1_000, 1_500), feature="letters"))
+    told = shard.post(calls(20, first=300, start=NOON + MINUTE, tokens=Tokens(1_000, 1), feature="tags"))
+    told += shard.post(calls(60, first=400, start=NOON + MINUTE, tokens=Tokens(1_000, 1), feature="tags"))
+
+    seen = observed(told[-1])  # at 160 calls, twice the 80 of the update before: 155 of one token, 5 of 1,500
+    assert (seen["calls"], seen["average_output_tokens"], seen["short_share"]) == (160, 47.8, 0.969)
+    assert (seen["p50_output_tokens"], seen["p90_output_tokens"]) == (1, 1)
+    assert abs(seen["longest_output_tokens"] - 1_500) <= 0.043 * 1_500
+    assert [(part["name"], part["calls"]) for part in seen["features"]] == [("tags", 155), ("letters", 5)]
+    assert "half of them had at most 1" in told[-1].summary
