@@ -6,7 +6,8 @@ anything starts; `service.config` turns what pydantic finds into one line for th
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
 
 
 class Config(BaseModel):
@@ -15,6 +16,12 @@ class Config(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, hide_input_in_errors=True
     )
+
+
+def refused(location: tuple[str | int, ...], text: str) -> ValidationError:
+    """What a check of a whole configuration finds at one place of it: raise it in a validator of the model."""
+    kind = PydanticCustomError("value_error", "{error}", {"error": text})
+    return ValidationError.from_exception_data("configuration", [{"type": kind, "loc": location, "input": None}])
 
 
 Secret = SecretStr

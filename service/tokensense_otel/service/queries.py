@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from tokensense_otel.core.insight import Insight, Status
+from tokensense_otel.core.names import nearest
 from tokensense_otel.core.usage import DEFAULT_GROUPS, GROUPS, HOUR_NS, usage_rows
-from tokensense_otel.service.loading.problems import nearest
 from tokensense_otel.service.times import parse_time
 from tokensense_otel.store.insights import list_insights
 from tokensense_otel.store.reader import read_usage

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tokensense_otel.core import plugins
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.exporters import registry
 from tokensense_otel.exporters.console.exporter import ConsoleExporter
@@ -158,7 +159,7 @@ def test_a_broken_plugin_is_one_line(tmp_path: Path, change: tuple[str, str], te
 
 def points(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     found = [EntryPoint(name.rstrip("_"), value, registry.GROUP) for name, value in values.items()]
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point for point in found if point.group == group])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point for point in found if point.group == group])
 
 
 def test_an_installed_plugin_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,34 +1,78 @@
 """Configuration of the rules: defaults for every project, and what single tenants and projects override."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
-from pydantic import Field, create_model
+from pydantic import Field, ModelWrapValidatorHandler, create_model, model_validator
 
-from tokensense_otel.core.config import Config
-from tokensense_otel.dataflow.rules.registry import BUILT_IN, RULES
+from tokensense_otel.core.config import Config, refused
+from tokensense_otel.dataflow.rules.language.definition import RuleDefinition
+from tokensense_otel.dataflow.rules.language.yaml_rule import rule_of
+from tokensense_otel.dataflow.rules.overrides import override
+from tokensense_otel.dataflow.rules.plugins import load_plugins
+from tokensense_otel.dataflow.rules.registry import BUILT_IN
 from tokensense_otel.dataflow.rules.rule import Level, Rule, RuleConfig
 
 Overrides = Mapping[str, Mapping[str, Any]]
 """Rule name → option → value; only what differs."""
 
 ConfigT = TypeVar("ConfigT", bound=RuleConfig)
+_SectionsT = TypeVar("_SectionsT", bound="_Sections")
 
 
 class _Sections(Config):
+    custom: tuple[RuleDefinition, ...] = ()
+    """Rules of your own, written here. See docs/rules/language.md."""
+    plugins: tuple[str, ...] = ()
+    """Rules of your own in Python: a name that an installed package gives, or `./file.py:Class`. Each has a section
+    under its name like all others. See docs/rules/plugins.md."""
+
+    from_plugins: ClassVar[tuple[Rule[Any, Any], ...]] = ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_plugins(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """A configuration that names plugins has their sections too."""
+        names = data.get("plugins") if isinstance(data, Mapping) else None
+        if not isinstance(names, list | tuple) or not names or cls.from_plugins:
+            return handler(data)
+        return extended(cls, load_plugins(names)).model_validate(data)
+
+    @model_validator(mode="after")
+    def _different(self) -> Self:
+        names = [rule.name for rule in (*BUILT_IN, *self.from_plugins)]
+        for index, definition in enumerate(self.custom):
+            if definition.name in names:
+                text = f"there is a rule {definition.name} already; choose another name"
+                raise refused(("custom", index, "name"), text)
+            names.append(definition.name)
+        return self
+
     @overload
     def of(self, rule: Rule[ConfigT, Any], /) -> ConfigT: ...
     @overload
     def of(self, rule: str, /) -> RuleConfig: ...
     def of(self, rule: Rule[Any, Any] | str, /) -> RuleConfig:
         """The section of a rule, by its name or, with the type that it has, by the rule itself."""
-        config: RuleConfig = getattr(self, rule if isinstance(rule, str) else rule.name)
+        name = rule if isinstance(rule, str) else rule.name
+        for definition in self.custom:
+            if definition.name == name:
+                return definition
+        config: RuleConfig = getattr(self, name)
         return config
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all rules, in the order in which they are judged and shown."""
+        rules = (*BUILT_IN, *self.from_plugins)
+        return (*(rule.name for rule in rules), *(definition.name for definition in self.custom))
+
+    @property
     def rules(self) -> dict[str, Rule[Any, Any]]:
-        """Every rule that has a section, by its name."""
-        return dict(RULES)
+        """Every rule there is, by its name: those that come with TokenSense, plugins, and those written in YAML."""
+        rules = (*BUILT_IN, *self.from_plugins, *(rule_of(definition) for definition in self.custom))
+        return {rule.name: rule for rule in rules}
 
     def overridden(self, overrides: Overrides) -> "RulesConfig":
         """These rules with some options replaced.
@@ -37,11 +81,22 @@ class _Sections(Config):
             pydantic.ValidationError: for an unknown rule or option, or a value out of range; its location is
                 (rule, option).
         """
-        merged: dict[str, Any] = self.model_dump()
-        for rule, options in overrides.items():
-            known = merged.get(rule)
-            merged[rule] = {**known, **options} if known is not None and isinstance(options, Mapping) else options
-        return RulesConfig.model_validate(merged)
+        changed = override({name: self.of(name) for name in self.names}, overrides)
+        custom = tuple(changed.pop(definition.name, definition) for definition in self.custom)
+        return self.model_copy(update=changed | {"custom": custom})  # type: ignore[return-value]
+
+
+def _sections(rules: Iterable[Rule[Any, Any]]) -> dict[str, Any]:
+    return {
+        rule.name: (rule.config_type, Field(default=rule.config_type(), description=rule.description)) for rule in rules
+    }
+
+
+def extended(base: type[_SectionsT], rules: tuple[Rule[Any, Any], ...]) -> type[_SectionsT]:
+    """A configuration with sections for more rules."""
+    made: Any = create_model(base.__name__, __base__=base, __module__=__name__, **_sections(rules))
+    made.from_plugins = rules
+    return made  # type: ignore[no-any-return]
 
 
 if TYPE_CHECKING:
@@ -55,11 +110,12 @@ else:
         "RulesConfig",
         __base__=_Sections,
         __module__=__name__,
-        **{
-            rule.name: (rule.config_type, Field(default=rule.config_type(), description=rule.description))
-            for rule in BUILT_IN
-        },
+        **_sections(BUILT_IN),
     )
+
+
+def _layer(rules: RulesConfig, overrides: Overrides) -> RulesConfig:
+    return rules.overridden(overrides) if overrides else rules
 
 
 class RuleSet:
@@ -84,8 +140,8 @@ class RuleSet:
         self._in_force: dict[tuple[str, str], RulesConfig] = {}
         for tenant in ("", *self._tenants):
             for project in ("", *self._projects):
-                layered = self.defaults.overridden(self._tenants.get(tenant, {}))
-                self._in_force[tenant, project] = layered.overridden(self._projects.get(project, {}))
+                overrides = (self._tenants.get(tenant, {}), self._projects.get(project, {}))
+                self._in_force[tenant, project] = reduce(_layer, overrides, self.defaults)
         self._levels = {
             rule.level
             for rule in self.rules.values()

@@ -50,9 +50,9 @@ def send_test(
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Send one labelled test insight through an exporter. Exit 1 when it does not arrive."""
+    from tokensense_otel.core.names import nearest
     from tokensense_otel.exporters.registry import load_exporters
     from tokensense_otel.exporters.trial import send_test as send
-    from tokensense_otel.service.loading.problems import nearest
 
     loaded = load(config)
     section = loaded.settings.exporters.get(name)

@@ -85,7 +85,7 @@ def _outbox(config: "Path | None") -> "Outbox":
 
 
 def _state(text: str) -> "State":
-    from tokensense_otel.service.loading.problems import nearest
+    from tokensense_otel.core.names import nearest
     from tokensense_otel.store.outbox import State
 
     try:

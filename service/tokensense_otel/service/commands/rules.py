@@ -43,8 +43,8 @@ def show(
     format_: FormatOption = Format.TEXT,
 ) -> None:
     """Show one rule: when it fires, on what, and every option."""
+    from tokensense_otel.core.names import nearest
     from tokensense_otel.dataflow.rules import rule_infos
-    from tokensense_otel.service.loading.problems import nearest
 
     infos = {info.name: info for info in rule_infos()}
     info = infos.get(name.upper())

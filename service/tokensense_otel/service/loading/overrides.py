@@ -5,8 +5,9 @@ from typing import Any
 
 import yaml
 
+from tokensense_otel.core.names import nearest
 from tokensense_otel.service.loading.document import Document, KeyPath, dotted
-from tokensense_otel.service.loading.problems import Problems, nearest
+from tokensense_otel.service.loading.problems import Problems
 from tokensense_otel.service.loading.schema import fields, is_mapping, is_text, plain, step
 
 PREFIX = "TOKENSENSE_"

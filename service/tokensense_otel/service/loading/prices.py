@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.core.names import nearest
 from tokensense_otel.dataflow.pricing.config import PricesConfig
 from tokensense_otel.service.loading.document import Document, KeyPath, parse
-from tokensense_otel.service.loading.problems import Problems, nearest
+from tokensense_otel.service.loading.problems import Problems
 from tokensense_otel.service.loading.references import References
 
 _SECTION = "prices"

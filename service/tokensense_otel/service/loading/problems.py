@@ -1,12 +1,12 @@
 """What is wrong with a configuration, one line each: place, key, what is wrong, what to write. No value of a secret."""
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.core.names import nearest
 from tokensense_otel.service.loading.document import Document, KeyPath, dotted
 from tokensense_otel.service.loading.schema import fields, plain, step
 
@@ -58,17 +58,6 @@ class Problems:
         """Raises: ConfigError: with all lines, when there is one."""
         if self.lines:
             raise ConfigError("\n".join(self.lines))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to write instead of an unknown name."""
-    choices = sorted(known)
-    if not choices:
-        return "nothing is known here; leave it out"
-    lower = {choice.lower(): choice for choice in choices}
-    if close := difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5):
-        return f"write {lower[close[0]]}"
-    return f"write one of {', '.join(choices)}"
 
 
 def describe(

@@ -12,6 +12,7 @@ from tokensense_otel.dataflow.facts import MemorySample
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import RuleSet, RuleShard
 from tokensense_otel.dataflow.rules.config import RulesConfig
+from tokensense_otel.dataflow.rules.registry import RULES
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -25,7 +26,7 @@ CATALOGUE = Catalogue.load()
 
 def only(rule: str, **options: Any) -> RuleSet:
     """A rule set in which one rule is on."""
-    off: dict[str, Any] = {name: {"enabled": name == rule} for name in RulesConfig.model_fields}
+    off: dict[str, Any] = {name: {"enabled": name == rule} for name in RULES}
     off[rule] |= options
     return RuleSet(RulesConfig.model_validate(off))
 

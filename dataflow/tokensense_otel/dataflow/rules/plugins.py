@@ -1,0 +1,61 @@
+"""Rules that users write in Python: an entry point of the group `tokensense.rules`, or `./file.py:Class`.
+
+A relative path is made absolute by who reads the configuration file; see `service.loading.plugins`.
+"""
+
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from tokensense_otel.core.config import refused
+from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.core.plugins import Plugins
+from tokensense_otel.dataflow.rules.call_rule import CallRule
+from tokensense_otel.dataflow.rules.registry import RULES
+from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
+
+PLUGINS: Final = Plugins("tokensense.rules", "rule")
+_WORDS: Final = ("name", "description", "scope", "thresholds", "config_type")
+
+
+def load_plugins(names: Iterable[Any]) -> tuple[Rule[Any, Any], ...]:
+    """The rules that are named.
+
+    Raises:
+        pydantic.ValidationError: at (plugins, index), for one that cannot be loaded or is no rule.
+    """
+    rules: list[Rule[Any, Any]] = []
+    for index, name in enumerate(names):
+        try:
+            rule = _load(str(name))
+        except ConfigError as error:
+            raise refused(("plugins", index), str(error).removeprefix("plugin: ")) from None
+        if rule.name in RULES or rule.name in [other.name for other in rules]:
+            raise refused(("plugins", index), f"there is a rule {rule.name} already; give it another name")
+        rules.append(rule)
+    return tuple(rules)
+
+
+def _load(name: str) -> Rule[Any, Any]:
+    cls = PLUGINS.load(name, key="plugin", base_dir=Path.cwd())
+    if not (inspect.isclass(cls) and issubclass(cls, Rule)):
+        raise ConfigError(f"{name} is no rule; write a subclass of CallRule or WindowRule")
+    if not issubclass(cls, CallRule) and cls.sample_type is None:
+        raise ConfigError(f"{name} is about nothing; write a subclass of CallRule, or give it a sample_type")
+    if inspect.isabstract(cls):
+        raise ConfigError(
+            f"{name} lacks the methods {', '.join(sorted(cls.__abstractmethods__))}; see docs/rules/plugins.md"
+        )
+    for word in _WORDS:
+        if not hasattr(cls, word):
+            raise ConfigError(f"{name} does not say its {word}; see docs/rules/plugins.md")
+    if not issubclass(cls.config_type, RuleConfig):
+        raise ConfigError(f"{name}: its config_type has to be a subclass of RuleConfig or WindowConfig")
+    try:
+        cls.config_type()
+        rule: Rule[Any, Any] = cls()
+    except Exception as error:  # noqa: BLE001 - somebody else's code
+        said = " ".join(str(error).split())
+        raise ConfigError(f"{name} cannot be made: {type(error).__name__}: {said}") from None
+    return rule
