@@ -109,8 +109,9 @@ class NormaliseConfig(Config):
     """Which attributes name team, feature, environment, service, user, session and agent."""
     hash_prompts: bool = True
     """Make salted hashes of prompt text that arrives, so that repeats can be told; the text is dropped either way."""
-    prefix_chars: int = Field(default=1_024, ge=64, le=65_536)
-    """Characters from the start of a prompt that make its prefix hash."""
+    prefix_chars: int = Field(default=8_192, ge=64, le=65_536)
+    """Characters from the start of a prompt that make its prefix hash. Prompts that agree in so many share at least the
+    1,024 tokens or so that a provider's cache needs."""
     max_prompt_chars: int = Field(default=65_536, ge=1_024, le=1_048_576)
     """Characters of a prompt that are hashed; its length stands for the rest."""
     max_json_bytes: int = Field(default=262_144, ge=0, le=4_194_304)

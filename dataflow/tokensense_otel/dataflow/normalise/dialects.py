@@ -74,7 +74,7 @@ class Dialect:
     tells_tools: str = ""
     """An attribute beside which the tools that the model was offered would be told too."""
     tells_format: str = ""
-    """Likewise the structure that the answer had to have."""
+    """Likewise the structure that the answer had to have; only beside `tells_tools`."""
     lends_model: str = ""
     """The name of its spans around calls that name the model which the usage beneath them does not."""
     loses_thoughts: bool = False

@@ -179,7 +179,7 @@ class Normaliser:
             if kind is _WRAPPER and not call.tokens.known and not lends:
                 call = None
         tools: tuple[ToolCall, ...] = ()
-        if kind is _TOOL or (kind is _CALL and shape.tools):
+        if kind is _TOOL or (kind is _CALL and shape.answers):
             tools = self.reader.tools(span, attributes, kind, call, sender.received_ns, shape)
         sign = told_by(dialect, known_scope, span.name, attributes) if kind is not _OTHER else ""
         return self.facts(span, kind, attributes, call, scope, dialect.name, sign, sender, problems, shape, tools)

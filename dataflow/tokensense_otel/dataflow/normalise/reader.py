@@ -27,7 +27,7 @@ from tokensense_otel.dataflow.normalise.models import full_model_name, model_nam
 from tokensense_otel.dataflow.normalise.prompt import prompt_hashes
 from tokensense_otel.dataflow.normalise.sanity import DAY_NS, payload_fault, sane_times
 from tokensense_otel.dataflow.normalise.shapes import Shape, Shapes
-from tokensense_otel.dataflow.normalise.task import attempt_of, task_of
+from tokensense_otel.dataflow.normalise.task import TOOL_CALLED, attempt_of, task_of
 from tokensense_otel.dataflow.normalise.tools import executed, requested
 from tokensense_otel.dataflow.normalise.usage import Contract, counts_of, fill, resolve
 
@@ -111,6 +111,7 @@ class CallReader:
             start_ns = max(end_ns - details.lasted_ns, 1)
         response_id = to_text(found.get("response_id"))
         finish_reason = _finish_reason(found["finish"]) if "finish" in found else ""
+        tells = "tools" in found or finish_reason in TOOL_CALLED or "format" in found or dialect.tells_tools
         if max(len(raw_request), len(raw_response), len(response_id), len(error_type)) > _MAX_TEXT:
             problems.append(Correction.NAME_TOO_LONG)
         return Call(
@@ -135,10 +136,10 @@ class CallReader:
             dialect=dialect.name,
             notes=tuple(notes),
             scope=scope,
-            root=not any(span.parent_span_id),
+            root=not span.parent_span_id.strip(b"\0"),
             full_model=full_model_name(raw_request[:_MAX_TEXT], raw_response[:_MAX_TEXT]),
             reported_cost=reported_cost(found["cost"]) if "cost" in found else None,
-            task=task_of(found, finish_reason, dialect, attributes),
+            task=task_of(found, finish_reason, dialect, attributes) if tells else 0,
             version=to_text(found["version"])[:_MAX_TEXT] if "version" in found else version,
             max_output=to_count(found["max_output"]) if "max_output" in found else None,
             attempt=attempt_of(found) if "attempt" in found or "resends" in found else None,
@@ -159,9 +160,10 @@ class CallReader:
         if kind is _TOOL:
             _, end_ns = sane_times(span.start_time_unix_nano, span.end_time_unix_nano, received_ns, [])
             return executed(attributes, span.name, end_ns, self._salt)
-        if call is None or not (shape or self._shapes.of(attributes)).tools:
+        answers = (shape or self._shapes.of(attributes)).answers
+        if call is None or not answers:
             return ()
-        return requested(attributes, call.end_ns, self._salt, self._config.max_json_bytes)
+        return requested(attributes, answers, call.end_ns, self._salt, self._config.max_json_bytes)
 
 
 def _tokens(

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from tokensense_otel.dataflow.normalise.aliases import Field, fields_of
 from tokensense_otel.dataflow.normalise.classify import tells_genai
 from tokensense_otel.dataflow.normalise.prompt import may_hold_prompt
-from tokensense_otel.dataflow.normalise.tools import may_tell_tools
+from tokensense_otel.dataflow.normalise.tools import Answer, answers_of
 
 _MAX_SHAPES: Final = 1_024
 _MAX_KEYS: Final = 64
@@ -26,8 +26,8 @@ class Shape(NamedTuple):
     """The canonical fields, each with the attributes that hold it, the best first."""
     prompt: bool
     """Whether an attribute may tell of the prompt."""
-    tools: bool = False
-    """Whether an attribute may hold an answer that asks for tools."""
+    answers: tuple[Answer, ...] = ()
+    """Where an answer may be that asks for tools."""
 
 
 class Shapes:
@@ -46,7 +46,7 @@ class Shapes:
                 self._naming.intersection(keys),
                 fields_of(keys),
                 may_hold_prompt(keys),
-                may_tell_tools(keys),
+                answers_of(keys),
             )
             if len(keys) <= _MAX_KEYS:
                 if len(self._known) >= _MAX_SHAPES:

@@ -11,7 +11,7 @@ from tokensense_otel.core.call import Task
 from tokensense_otel.dataflow.normalise.attributes import Attributes, to_count
 from tokensense_otel.dataflow.normalise.dialects import Dialect
 
-_CALLED: Final = frozenset({"tool_calls", "tool_use", "tool-calls", "tool_call", "function_call"})
+TOOL_CALLED: Final = frozenset({"tool_calls", "tool_use", "tool-calls", "tool_call", "function_call"})
 """Finish reasons of OpenAI, Anthropic, the AI SDK, the conventions and OpenAI's first function calls."""
 _NOTHING: Final[tuple[Any, ...]] = ("", "[]", "{}", "null", "None", [], {})
 _PLAIN: Final = frozenset({"text", "text/plain", "str", "auto"})
@@ -22,7 +22,7 @@ _OTHER_OUTPUT, _TOOLS_TOLD, _FORMAT_TOLD = Task.OTHER_OUTPUT, Task.TOOLS_TOLD, T
 
 def task_of(found: Mapping[str, Any], finish_reason: str, dialect: Dialect, attributes: Attributes) -> int:
     """The flags of `Task` for the canonical fields of a call."""
-    task = _TOOLS_CALLED if finish_reason in _CALLED else 0
+    task = _TOOLS_CALLED if finish_reason in TOOL_CALLED else 0
     if "tools" in found:
         task |= _TOOLS_TOLD if found["tools"] in _NOTHING else _OFFERED | _TOOLS_TOLD
     elif dialect.tells_tools and dialect.tells_tools in attributes:

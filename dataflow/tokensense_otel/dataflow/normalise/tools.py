@@ -4,7 +4,7 @@ Two sorts of spans tell them: that of a tool's execution, and the call whose ans
 what it means, not as it is written, so that emitters agree on one execution where they agree on its arguments.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -45,18 +45,22 @@ _ARGUMENTS: Final = (
     "input.value",
 )
 """Attributes of a tool's span that hold its arguments, the best first. `tool.parameters` is a schema as often."""
-_ANSWERS: Final = (
-    "gen_ai.output.messages",
-    "ai.response.toolCalls",
-    "gen_ai.completion",
-    "langfuse.observation.output",
-    "mlflow.spanOutputs",
-    "genkit:output",
-    "gcp.vertex.agent.llm_response",
-    "response_data",
-    "output.value",
+_OPENAI: Final = ("tool_call", "function_call")
+_GOOGLE: Final = ("functionCall", "function_call")
+_FRAMEWORK: Final = (*_OPENAI, "tool_use", "functionCall")
+_ANSWERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("gen_ai.output.messages", ("tool_call",)),
+    ("ai.response.toolCalls", ("toolName",)),
+    ("gen_ai.completion", (*_FRAMEWORK, "toolRequest")),
+    ("langfuse.observation.output", _FRAMEWORK),
+    ("mlflow.spanOutputs", _FRAMEWORK),
+    ("genkit:output", ("toolRequest",)),
+    ("gcp.vertex.agent.llm_response", _GOOGLE),
+    ("response_data", _FRAMEWORK),
+    ("output.value", _FRAMEWORK),
 )
-"""Attributes of a call that hold its answer as JSON, the best first."""
+"""Attributes of a call that hold its answer as JSON, the best first, each with what is in every one that asks for a
+tool: nearly all do not, and need not be read."""
 _SPREAD: Final = (
     (
         "llm.output_messages.0.message.tool_calls.{}.tool_call.function.name",
@@ -65,18 +69,16 @@ _SPREAD: Final = (
     ("gen_ai.completion.0.tool_calls.{}.name", "gen_ai.completion.0.tool_calls.{}.arguments"),
 )
 """Attributes over which an answer's tool calls are spread."""
-_FIRST: Final = tuple((names.format(0), names, arguments) for names, arguments in _SPREAD)
-_SIGNS: Final = ("tool_call", "tool_use", "toolCall", "toolName", "toolRequest", "function_call", "functionCall")
-"""One of these is in the JSON of every answer that asks for a tool."""
 _ASKS: Final = frozenset({"tool_call", "tool_use", "function_call"})
-_TOLD: Final = frozenset({*_ANSWERS, *(first for first, _, _ in _FIRST)})
 
+Answer = tuple[str, tuple[str, ...]]
 Found = Iterator[tuple[str, Any]]
 
 
-def may_tell_tools(keys: Any) -> bool:
-    """Whether any of these attributes of a call may hold an answer."""
-    return not _TOLD.isdisjoint(keys)
+def answers_of(keys: Collection[str]) -> tuple[Answer, ...]:
+    """Where a call with these attributes may tell tools: for `requested`."""
+    spread = tuple((names, (arguments,)) for names, arguments in _SPREAD if names.format(0) in keys)
+    return spread or tuple(answer for answer in _ANSWERS if answer[0] in keys)
 
 
 def executed(attributes: Attributes, name: str, time_ns: int, salt: bytes) -> tuple[ToolCall, ...]:
@@ -93,14 +95,15 @@ def executed(attributes: Attributes, name: str, time_ns: int, salt: bytes) -> tu
     return ()
 
 
-def requested(attributes: Attributes, time_ns: int, salt: bytes, max_chars: int) -> tuple[ToolCall, ...]:
+def requested(
+    attributes: Attributes, answers: Iterable[Answer], time_ns: int, salt: bytes, max_chars: int
+) -> tuple[ToolCall, ...]:
     """The tools that the answer of a call asked for, each with the same arguments once."""
-    for first, names, arguments in _FIRST:
-        if first in attributes:
-            return _told(_spread(attributes, names, arguments), time_ns, salt)
-    for key in _ANSWERS:
+    for key, signs in answers:
         answer = attributes.get(key)
-        if isinstance(answer, list | dict) or (isinstance(answer, str) and any(sign in answer for sign in _SIGNS)):
+        if answer is None:
+            return _told(_spread(attributes, key, signs[0]), time_ns, salt)
+        if not isinstance(answer, str) or any(map(answer.__contains__, signs)):
             return _told(_asked_for(from_json(answer, max_chars), 0), time_ns, salt)
     return ()
 
