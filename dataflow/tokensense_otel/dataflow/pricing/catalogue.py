@@ -14,6 +14,7 @@ from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from tokensense_otel.core.call import Call, Cost, CostKind
 from tokensense_otel.dataflow.pricing.bill import LIFETIME, MOST_TOKENS, NO_OUTPUT, bounds, everyday, half_even
 from tokensense_otel.dataflow.pricing.config import PricesConfig
+from tokensense_otel.dataflow.pricing.outlook import Outlook, outlook
 from tokensense_otel.dataflow.pricing.overlay import NOBODY, Overlay
 from tokensense_otel.dataflow.pricing.plans import Key, Plan, Planner
 from tokensense_otel.dataflow.pricing.rates import Rates, band
@@ -38,6 +39,7 @@ class Catalogue:
         self._planner = Planner(snapshot, self._overlay, self.version)
         self._tiers = tiers
         self._plans: dict[Key, Plan] = {}
+        self._outlooks: dict[tuple[Key, int], Outlook | None] = {}
         self._tier_of: dict[tuple[str, str], Tier | None] = {}
         self._nearest: dict[tuple[str, str], list[str]] = {}
         self._cheaper: dict[tuple[str, str, bool], str | None] = {}
@@ -89,6 +91,18 @@ class Catalogue:
         entry = plan.schedule.at(call.end_ns)
         count = call.tokens.input or 0
         return band(entry.bands, count), band(entry.other, count) if entry.other else None
+
+    def outlook(self, call: Call) -> Outlook | None:
+        """Unit prices around the end of a call, for its provider, model and service tier; `None` without a price."""
+        key = self._key(call)
+        schedule = (self._plans.get(key) or self._plan(key)).schedule
+        if schedule is None:
+            return None
+        place = (key, schedule.row(call.end_ns))
+        if place not in self._outlooks:
+            _bound(self._outlooks)
+            self._outlooks[place] = outlook(schedule, place[1])
+        return self._outlooks[place]
 
     def cost_as(self, call: Call, model: str) -> Cost:
         """What the same tokens would have cost on another model of the same provider, tier and moment."""
@@ -150,7 +164,11 @@ class Catalogue:
         return plan.schedule.latest if plan.schedule else None
 
     def _plan_of(self, call: Call) -> Plan:
-        key = (
+        key = self._key(call)
+        return self._plans.get(key) or self._plan(key)
+
+    def _key(self, call: Call) -> Key:
+        return (
             call.provider,
             call.full_model,
             call.response_model,
@@ -158,7 +176,6 @@ class Catalogue:
             call.service_tier,
             (call.tenant, call.project, call.dimensions.service) if self._overlay.scoped else NOBODY,
         )
-        return self._plans.get(key) or self._plan(key)
 
     def _plan(self, key: Key) -> Plan:
         _bound(self._plans)

@@ -87,6 +87,10 @@ class Schedule(msgspec.Struct, frozen=True):
         row = self.entries[bisect_right(self.days, time_ns) - 1 if len(self.days) > 1 and time_ns >= 0 else 0]
         return row[bisect_right(self.times, time_ns % DAY_NS) - 1 if len(self.times) > 1 else 0]
 
+    def row(self, time_ns: int) -> int:
+        """Which of `days` it belongs to."""
+        return bisect_right(self.days, time_ns) - 1 if time_ns >= 0 else 0
+
     @property
     def latest(self) -> Rates | None:
         """The rates of the newest entry for a short context; `None` where there is no price on any day."""

@@ -11,11 +11,13 @@ from tokensense_otel.dataflow.rules.builtin.long_prompts import LongPrompts
 from tokensense_otel.dataflow.rules.builtin.model_downgrade import ModelDowngrade
 from tokensense_otel.dataflow.rules.builtin.model_misuse import ModelMisuse
 from tokensense_otel.dataflow.rules.builtin.prefix_cache_miss import PrefixCacheMiss
+from tokensense_otel.dataflow.rules.builtin.price_change import PriceChange
 from tokensense_otel.dataflow.rules.builtin.ram_over_provision import RamOverProvision
 from tokensense_otel.dataflow.rules.builtin.reasoning_overspend import ReasoningOverspend
 from tokensense_otel.dataflow.rules.builtin.retry_waste import RetryWaste
 from tokensense_otel.dataflow.rules.builtin.spike import Spike
 from tokensense_otel.dataflow.rules.builtin.truncation import Truncation
+from tokensense_otel.dataflow.rules.builtin.unattributed import Unattributed
 from tokensense_otel.dataflow.rules.builtin.unpriced import Unpriced
 from tokensense_otel.dataflow.rules.call_rule import CallRule
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
@@ -33,6 +35,8 @@ BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (
     Truncation(),
     ReasoningOverspend(),
     BatchEligible(),
+    Unattributed(),
+    PriceChange(),
     RamOverProvision(),
 )
 """In the order in which they are shown and judged. Their sections of `RulesConfig` are made from this list."""
@@ -59,16 +63,17 @@ class RuleInfo(msgspec.Struct, frozen=True):
         return {name: field.description or "" for name, field in self.config_type.model_fields.items()}
 
 
+def info_of(rule: Rule[Any, Any], defaults: RuleConfig) -> RuleInfo:
+    return RuleInfo(
+        name=rule.name,
+        description=rule.description,
+        scope=rule.scope,
+        thresholds=rule.thresholds,
+        config_type=rule.config_type,
+        defaults=defaults.model_dump(mode="json"),
+    )
+
+
 def rule_infos() -> list[RuleInfo]:
     """Every built-in rule, in the order in which they are shown."""
-    return [
-        RuleInfo(
-            name=rule.name,
-            description=rule.description,
-            scope=rule.scope,
-            thresholds=rule.thresholds,
-            config_type=rule.config_type,
-            defaults=rule.config_type().model_dump(mode="json"),
-        )
-        for rule in BUILT_IN
-    ]
+    return [info_of(rule, rule.config_type()) for rule in BUILT_IN]

@@ -1,6 +1,6 @@
 """RETRY_WASTE: the same request bought again because the first answer was of no use."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, Field
 
@@ -96,10 +96,9 @@ class RetryWaste(WindowRule[RetryWasteConfig]):
 
     def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
         """What the call says about itself is not what is counted: it may show that an earlier one was for nothing."""
-        if not isinstance(series, RetrySeries) or not isinstance(fact, RetryFact):
-            raise TypeError("an attempt is counted on a series of its own kind")
+        attempts, retry = cast("RetrySeries", series).attempts, cast("RetryFact", fact)
         fits = True
-        for attempt, change in series.attempts.post(fact.link, _attempt(call, time_ns), sign, fact.within_ns):
+        for attempt, change in attempts.post(retry.link, _attempt(call, time_ns), sign, retry.within_ns):
             paid = attempt.nanos
             money = NO_MONEY if paid is None else (1, paid, 1, paid)
             counts = (1, int(attempt.failed), int(attempt.cut), int(paid is None))
