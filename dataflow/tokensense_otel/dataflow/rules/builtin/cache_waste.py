@@ -42,7 +42,7 @@ class CacheWaste(WindowRule[CacheWasteConfig]):
     description = "One prompt hash is sent many times and no cached tokens are reported for any of the repeats."
     scope = ("team", "prompt_hash")
     fields = ("calls", "served_calls", "input_tokens", "cached_tokens", "cached_known", "prompt_cache_nanos")
-    thresholds = ("min_repeats", "served_too", "window")
+    thresholds = ("min_repeats", "window")
     above = ("min_repeats",)
     config_type = CacheWasteConfig
 

@@ -15,7 +15,7 @@ from tokensense_otel.dataflow.rules.builtin.repriced import all_read, unwritten
 from tokensense_otel.dataflow.rules.call_rule import NOT_TEXT, Fact, WindowRule, team_of
 from tokensense_otel.dataflow.rules.calls import place_of
 from tokensense_otel.dataflow.rules.evaluation.durations import Duration, Window
-from tokensense_otel.dataflow.rules.evaluation.series import CallSeries
+from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, CallSeries
 from tokensense_otel.dataflow.rules.rule import HOUR_NS, WindowConfig, Words
 
 FELL: Final = "fell"
@@ -47,8 +47,8 @@ class PrefixCacheMissConfig(WindowConfig):
     """Or: calls in the window whose beginning another prompt of the same five minutes had too, with (almost) nothing
     cached."""
     prefix_tokens: int = Field(default=1_024, ge=256)
-    """How many tokens the beginning has at least that prefix hashes are made of. Caches that need more are not judged
-    by it; raise it together with `normalise.prefix_chars`."""
+    """How many tokens the beginning has at least that prefix hashes are made of; ours are of 8,192 characters. Caches
+    that need more are not judged by it: raise it where you send hashes of more as `tokensense.prefix.hash`."""
     min_write_calls: int = Field(default=20, ge=1)
     """Or: calls in the window that wrote to the cache, with (almost) nothing read within the lifetime."""
     max_read_share: float = Field(default=0.05, ge=0, lt=1)
@@ -67,8 +67,9 @@ class PrefixCacheMiss(WindowRule[PrefixCacheMissConfig]):
     """Hit rates are cached tokens by input tokens, sum by sum. Calls that do not say how much was cached are left out:
     nothing is not zero. Three things are found, in this order:
 
-    - `fell`: the hit rate is far below that of the days before, at no less traffic than half the usual, and fewer
-      tokens than usual are cached, so that neither a lull nor a new kind of prompt looks like it.
+    - `fell`: the hit rate is far below that of the days before, with at least half the calls and less than half the
+      cached tokens of the busiest of them at this time of day, so that neither a lull nor prompts of a new kind look
+      like it.
     - `unread`: what was written to the cache was not read within its lifetime. The surcharge of writes was for nothing.
     - `never`: different prompts with one beginning follow each other within five minutes, and nothing is cached.
     """
@@ -128,6 +129,7 @@ class PrefixCacheMiss(WindowRule[PrefixCacheMissConfig]):
     def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
         fits = super().post(series, call, fact, sign, time_ns)
         if fits and isinstance(series, PrefixSeries) and isinstance(fact, PrefixFact):
+            series.repeats.advance(time_ns)
             if fact.prefix:
                 series.repeats.add(time_ns, fact.prefix, call.prompt_hash, sign)
             if call.version and sign > 0:
@@ -241,14 +243,25 @@ def _fell(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
         return None
     if cached * base_count >= (1 - config.min_drop) * base_cached * count:
         return None
-    days = series.windows[BASELINE]
-    begin, end = series.window.bounds()
-    first = (days.first() or 0) * days.size_ns
-    # How many windows the time before is long; a key that is younger than the baseline has less of it.
-    windows = max(1, (begin - first) // (end - begin))
-    if 2 * calls * windows < before or 2 * cached * windows >= base_cached:
+    usual_calls, usual_cached = _usual(series)
+    if 2 * calls < usual_calls or 2 * cached >= usual_cached:
         return None
     return (base_cached * count - cached * base_count) // base_count
+
+
+def _usual(series: PrefixSeries) -> tuple[Fraction, Fraction]:
+    """(calls, cached tokens) of as long a time on the busiest of the days before, at this time of day."""
+    days = series.windows[BASELINE]
+    begin, end = series.window.bounds()
+    now, a_day = (begin + end) // 2 // days.size_ns, DAY_NS // days.size_ns
+    first = days.first() or now
+    slots = [days.at(at) for at in range(now - a_day, first - 1, -a_day)]
+    if not slots:  # younger than a day: the mean of what there was
+        slots, length = [days.totals], (now - first + 1) * days.size_ns
+    else:
+        length = days.size_ns
+    scale = Fraction(end - begin, length)
+    return max(slot[0] for slot in slots) * scale, max(slot[2] for slot in slots) * scale
 
 
 def _unread(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
@@ -278,14 +291,15 @@ def _never(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
 
 
 def _since(series: PrefixSeries) -> int:
-    """When the last bucket began that was cached at least half as well as the time before, in nanoseconds."""
+    """From when on nothing was cached even half as well as in the time before, in nanoseconds."""
     window, base_cached, base_count = series.window, *_baseline(series)[1:]
-    first, head = window.first() or 0, window.head or 0
-    for at in range(head, first - 1, -1):
+    since = window.head or 0
+    for at in range(since, (window.first() or 0) - 1, -1):
         _, count, cached, *_ = window.at(at)
         if 2 * cached * base_count >= base_cached * count > 0:
-            return (at + 1) * window.size_ns
-    return first * window.size_ns
+            break
+        since = at if count > 0 else since
+    return since * window.size_ns
 
 
 def _part(series: PrefixSeries, sums: list[int]) -> Fraction:

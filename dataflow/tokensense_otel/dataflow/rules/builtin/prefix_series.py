@@ -33,8 +33,8 @@ class PrefixSeries(CallSeries):
         distinct: Mapping[str, RollingDistinct] = NOTHING,
     ) -> None:
         super().__init__(window, windows=windows, histograms=histograms, distinct=distinct)
-        begin, end = window.bounds()
-        self.repeats = RollingRepeats(max(TTL_NS, end - begin), TTL_NS)
+        size_ns, count, _ = window.shape
+        self.repeats = RollingRepeats(max(TTL_NS, size_ns * count), TTL_NS)
         self.versions: list[tuple[int, str]] = []
         """(first seen, version), oldest first."""
         self.cause = ""
