@@ -38,6 +38,7 @@ class Happening:
         self._help = help_text
         self._labels = labels
         self._level = level
+        self._children: dict[tuple[Any, ...], Counter] = {}
         _declare(self)
 
     def make(self) -> None:
@@ -54,7 +55,12 @@ class Happening:
 
     def __call__(self, amount: int = 1, /, **fields: Any) -> None:
         if self._labels:
-            self._counter.labels(*(fields[label] for label in self._labels)).inc(amount)
+            # prometheus_client looks a child up under a lock and with new strings: twice as much as the counting.
+            values = tuple([fields[label] for label in self._labels])
+            child = self._children.get(values)
+            if child is None:
+                child = self._children[values] = self._counter.labels(*values)
+            child.inc(amount)
         else:
             self._counter.inc(amount)
         if self._level is not None:
@@ -99,6 +105,7 @@ class Distribution:
         self._help = help_text
         self._labels = labels
         self._buckets = buckets
+        self._children: dict[tuple[str, ...], Histogram] = {}
         _declare(self)
 
     def make(self) -> None:
@@ -115,7 +122,11 @@ class Distribution:
 
     def __call__(self, seconds: float, /, **fields: str) -> None:
         if self._labels:
-            self._histogram.labels(*(fields[label] for label in self._labels)).observe(seconds)
+            values = tuple([fields[label] for label in self._labels])
+            child = self._children.get(values)
+            if child is None:
+                child = self._children[values] = self._histogram.labels(*values)
+            child.observe(seconds)
         else:
             self._histogram.observe(seconds)
 

@@ -13,6 +13,7 @@ from tokensense_otel.core.errors import Retryable
 from tokensense_otel.receiver import events
 
 BUSY_DELAY_S: Final = 1.0
+_SHOWN_BYTES: Final = 1 << 20
 
 
 class Budget:
@@ -27,6 +28,7 @@ class Budget:
         self._shared = shared
         self._used = 0
         self._used_by = Counter[str]()
+        self._shown = 0
 
     @property
     def used(self) -> int:
@@ -58,7 +60,10 @@ class Budget:
         self._used_by[tenant] += amount
         if not self._used_by[tenant]:
             del self._used_by[tenant]
-        events.IN_FLIGHT_BYTES.set(self._used)
+        # In whole MiB: the metric is written to shared memory, and small requests would do it twice each.
+        if (shown := self._used // _SHOWN_BYTES) != self._shown:
+            self._shown = shown
+            events.IN_FLIGHT_BYTES.set(shown * _SHOWN_BYTES)
 
 
 class Hold:

@@ -67,4 +67,4 @@ KEYS_UNUSABLE = Happening(
     "The keys' file changed and cannot be used; the keys before stay.",
     level=logging.WARNING,
 )
-IN_FLIGHT_BYTES = Level("receiver_in_flight_bytes", "Bytes of requests that are in work.", total=True)
+IN_FLIGHT_BYTES = Level("receiver_in_flight_bytes", "Bytes of requests that are in work, in whole MiB.", total=True)

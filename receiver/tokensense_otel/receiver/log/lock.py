@@ -17,6 +17,7 @@ class FolderLock:
         self._partitions = partitions
         self._paths = [directory / f"{name}.lock" for name in own or partition_names(partitions)]
         self._handles: list[int] = []
+        self._held: os.stat_result | None = None
         self._folder: os.stat_result | None = None
         self._parent: os.stat_result | None = None
 
@@ -39,15 +40,15 @@ class FolderLock:
             _close(handles)
             raise ConfigError(f"log: another receiver is writing to {self._directory}; stop it or use another data_dir")
         self.release()
-        self._handles = handles
+        self._handles, self._held = handles, os.fstat(handles[0])
         self._folder, self._parent = self._directory.stat(), self._directory.parent.stat()
 
     def is_held(self) -> bool:
-        """Whether whoever comes to `directory` finds it locked by us. Two calls to the system: fit for each commit."""
-        if not self._handles:
+        """Whether whoever comes to `directory` finds it locked by us. One call to the system: fit for each commit."""
+        if self._held is None:
             return False
         try:
-            return os.path.samestat(self._paths[0].stat(), os.fstat(self._handles[0]))
+            return os.path.samestat(self._paths[0].stat(), self._held)
         except OSError:
             return False
 
@@ -71,7 +72,7 @@ class FolderLock:
 
     def release(self) -> None:
         _close(self._handles)
-        self._handles = []
+        self._handles, self._held = [], None
 
 
 def _close(handles: list[int]) -> None:

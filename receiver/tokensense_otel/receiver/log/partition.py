@@ -33,10 +33,12 @@ _GAP_BYTES: Final = 2 * MAX_PAYLOAD_BYTES
 
 @dataclass
 class _OpenSegment:
-    """The segment that grows: its file and marker, the global offset of its first byte, when it began, its size."""
+    """The segment that grows: its file, which one that is, its marker, the global offset of its first byte, when it
+    began, its size."""
 
     path: Path
     handle: int
+    identity: os.stat_result
     marker: bytes
     base: int
     began_ns: int
@@ -126,9 +128,11 @@ class PartitionWriter:
 
     def _create(self) -> _OpenSegment:
         path = segment_path(self.folder, self._next_base, self._after)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         segment = _OpenSegment(
             path=path,
-            handle=os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600),
+            handle=handle,
+            identity=os.fstat(handle),
             marker=secrets.token_bytes(MARKER_BYTES),
             base=self._next_base,
             began_ns=self._clock(),
@@ -168,7 +172,7 @@ def _write_all(handle: int, data: bytes, at: int) -> None:
 def _refuse_stranger(segment: _OpenSegment) -> None:
     """What was written into a file that readers do not find under its name any more is not on the log."""
     try:
-        same = os.path.samestat(segment.path.stat(), os.fstat(segment.handle))
+        same = os.path.samestat(segment.path.stat(), segment.identity)
     except FileNotFoundError:
         same = False
     if not same:

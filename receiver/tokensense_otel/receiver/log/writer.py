@@ -30,6 +30,7 @@ _DISK_DELAY_S: Final = 2.0
 _BUSY_DELAY_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 5.0
 _OTHERS_WRITE_NS: Final = 50_000_000
+_GROW_OLD_NS: Final = 1_000_000_000
 
 _Waiting = tuple[bytes, asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
@@ -55,6 +56,7 @@ class EmbeddedWriter:
         self._turn = 0
         self._disk_bytes = 0
         self._measured_ns = 0
+        self._looked_ns = 0
         self._troubled: set[str] = set()
         self._full = False
         self._lost = False
@@ -131,6 +133,10 @@ class EmbeddedWriter:
 
     def _finish_old_segments(self) -> None:
         """Where nothing fills them, files are finished by age, so that what is accounted does not stay on the disk."""
+        now_ns = self._clock()
+        if 0 <= now_ns - self._looked_ns < _GROW_OLD_NS:
+            return
+        self._looked_ns = now_ns
         age_ns = int(self._config.segment_age_s * 1e9)
         try:
             for partition in self._partitions:
