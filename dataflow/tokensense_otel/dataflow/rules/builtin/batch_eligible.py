@@ -1,7 +1,7 @@
 """BATCH_ELIGIBLE: jobs nobody waits for, at the price of answers at once."""
 
 from heapq import nlargest
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.builtin.batch_prices import batch_cost
 from tokensense_otel.dataflow.rules.call_rule import CallRule, Fact, team_of
 from tokensense_otel.dataflow.rules.calls import asked_for_tool, place_of
-from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, MONEY, NO_MONEY, CallSeries
+from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, MONEY, CallSeries
 from tokensense_otel.dataflow.rules.evaluation.windows import Rolling
 from tokensense_otel.dataflow.rules.rule import HOUR_NS, Words
 from tokensense_otel.dataflow.rules.thresholds import MinSpendConfig
@@ -22,9 +22,8 @@ DAYS: Final = 7
 HOURS: Final = 24
 BURST_HOURS: Final = 3
 """Hours of the day that all bursts of a job together may take: one that crosses a full hour, and its delays."""
-_ZEROES: Final = (0,) * HOURS
-_AT: Final = tuple((1, 0, *(int(hour == each) for each in range(HOURS))) for hour in range(HOURS))
-_WAITED_FOR: Final = (0, 1, *_ZEROES)
+_AT: Final = tuple((1, *(int(hour == each) for each in range(HOURS))) for hour in range(HOURS))
+_WAITED_FOR: Final = (0,) * (1 + HOURS)
 
 
 class BatchEligibleConfig(MinSpendConfig):
@@ -40,6 +39,33 @@ class BatchEligibleConfig(MinSpendConfig):
     """Days on which the same hours have to have their burst."""
 
 
+class JobSeries(CallSeries):
+    """Calls by the hour of the day; and how many others somebody waited for, which most traffic is: so these are
+    counted apart, where it costs little."""
+
+    __slots__ = ("waited_for",)
+
+    def __init__(self, window: Rolling) -> None:
+        super().__init__(window)
+        self.waited_for = Rolling(DAYS * DAY_NS, DAYS, 1)
+
+    @property
+    def empty(self) -> bool:
+        return self.waited_for.empty and super().empty
+
+    def advance(self, now_ns: int) -> bool:
+        waited = self.waited_for.advance(now_ns)
+        return super().advance(now_ns) or waited
+
+    def state(self) -> list[Any]:
+        return [super().state(), self.waited_for.snapshot()]
+
+    def load(self, state: list[Any]) -> bool:
+        counts, waited_for = state
+        self.waited_for.restore(waited_for)
+        return super().load(counts)
+
+
 class BatchEligible(CallRule[BatchEligibleConfig]):
     """Whoever streams, names a user or a session, measures the first token, calls tools or runs as an agent waits for
     the answer: one such call in the seven days, and the key stays silent. Models without a batch price are no
@@ -48,13 +74,13 @@ class BatchEligible(CallRule[BatchEligibleConfig]):
     name = "BATCH_ELIGIBLE"
     description = "A job that nobody waits for runs at about the same hours each day, and does not pay batch prices."
     scope = ("team", "feature", "service", "model")
-    fields = ("calls", "waited_for", *(f"hour_{hour:02}" for hour in range(HOURS)))
+    fields = ("calls", *(f"hour_{hour:02}" for hour in range(HOURS)))
     thresholds = ("min_calls", "min_share", "min_days", "min_usd")
     above = ("min_share", "min_usd")
     config_type = BatchEligibleConfig
 
     def new_series(self, _config: BatchEligibleConfig, /) -> CallSeries:
-        return CallSeries(Rolling(DAYS * DAY_NS, DAYS, len(self.fields) + MONEY))
+        return JobSeries(Rolling(DAYS * DAY_NS, DAYS, len(self.fields) + MONEY))
 
     def observe(self, call: Call, _config: BatchEligibleConfig, catalogue: Catalogue, /) -> Fact | None:
         if call.error_type or not call.tokens.known:
@@ -74,10 +100,20 @@ class BatchEligible(CallRule[BatchEligibleConfig]):
             return None
         return Fact((team_of(call), *place_of(call), call.model), _AT[call.end_ns // HOUR_NS % HOURS], batch)
 
+    def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
+        waited_for = _own(series).waited_for
+        if fact.matters:
+            waited_for.advance(time_ns)
+            return super().post(series, call, fact, sign, time_ns)
+        series.window.advance(time_ns)
+        return waited_for.add(time_ns, (1,), sign)
+
     def judge(self, series: CallSeries, config: BatchEligibleConfig, /) -> int | None:
-        calls, waited_for, *hours = series.counts
+        if _own(series).waited_for.totals[0]:
+            return None
+        calls, *hours = series.counts
         saved = series.window.totals[-1]
-        if waited_for or calls < config.min_calls or saved < config.min_nanos:
+        if calls < config.min_calls or saved < config.min_nanos:
             return None
         # Cheap, and true of whatever comes below: steady traffic ends here.
         if sum(nlargest(BURST_HOURS, hours)) < config.min_share * calls:
@@ -88,22 +124,22 @@ class BatchEligible(CallRule[BatchEligibleConfig]):
 
     def share(self, series: CallSeries, saved: int, /) -> int:
         """Only what runs in the busiest hours is a job."""
-        calls, _, *hours = series.counts
+        calls, *hours = series.counts
         return saved * sum(nlargest(BURST_HOURS, hours)) // calls if calls > 0 else 0
 
     def unfit(self, series: CallSeries, /) -> bool:
-        return series.counts[1] != 0
+        return _own(series).waited_for.totals[0] != 0
 
     def mark_unfit(self, series: CallSeries, time_ns: int, /) -> None:
-        series.window.add(time_ns, (*_WAITED_FOR, *NO_MONEY))
+        _own(series).waited_for.add(time_ns, (1,))
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
-        calls, waited_for, *hours = series.counts
+        calls, *hours = series.counts
         busiest = sorted(nlargest(BURST_HOURS, range(HOURS), key=hours.__getitem__))
         priced, spend, _, saved = series.window.totals[-MONEY:]
         return {
             "calls": calls,
-            "calls_waited_for": waited_for,
+            "calls_waited_for": _own(series).waited_for.totals[0],
             "hours_utc": {f"{hour:02}:00": hours[hour] for hour in busiest if hours[hour]},
             "share_in_these_hours": round(sum(hours[hour] for hour in busiest) / calls, 3) if calls > 0 else None,
             "days_with_calls": sum(1 for day in _days(series.window) if sum(day)),
@@ -125,12 +161,17 @@ class BatchEligible(CallRule[BatchEligibleConfig]):
         )
 
 
+def _own(series: CallSeries) -> JobSeries:
+    """The series of a key of this rule, which `new_series` made."""
+    return cast("JobSeries", series)
+
+
 def _days(window: Rolling) -> list[list[int]]:
     """Calls by the hour, for each day of the window."""
     head = window.head
     if head is None:
         return []
-    return [list(window.at(head - back)[2 : 2 + HOURS]) for back in range(DAYS)]
+    return [list(window.at(head - back)[1 : 1 + HOURS]) for back in range(DAYS)]
 
 
 def _bursts(window: Rolling, config: BatchEligibleConfig) -> tuple[list[int], int]:

@@ -1,5 +1,6 @@
 """PRICE_CHANGE: a list price that has changed, or will, and what that means for the last 30 days' traffic."""
 
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import msgspec
@@ -205,6 +206,7 @@ def _dated(outlook: Outlook, now_ns: int, config: PriceChangeConfig) -> Change |
     return None
 
 
+@lru_cache(maxsize=4_096)
 def _listed_name(price_id: str) -> str:
     """The model of a price id such as `openai/gpt-5@2026-07-30*0.85`."""
     return price_id.partition("*")[0].partition("@")[0].partition("/")[2]
