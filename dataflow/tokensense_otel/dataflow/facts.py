@@ -106,7 +106,7 @@ class ToolUse(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=Tr
 
 
 class MemorySample(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One observation of a function's or container's memory, in bytes; whichever part the emitter sent.
+    """One observation of a function's or container's memory, in bytes, or of how long it ran; whichever part was sent.
 
     `entity` identifies the function or container (its parts joined by `/`), `scope` names it for people. A sample may
     hold use and limit together, only one of them (they are joined by entity), or the ratio itself (0…1).
@@ -121,6 +121,11 @@ class MemorySample(msgspec.Struct, frozen=True, gc=False, array_like=True):
     limit: int | None = None
     ratio: float | None = None
     source: str = ""
+    platform: str = ""
+    """Where it runs, as OpenTelemetry's `cloud.platform` names it, `aws_fargate` for a task there; may be empty."""
+    busy_ns: int | None = None
+    """How long it ran in total since `busy_since_ns`; samples with the same start tell the same sum as it grows."""
+    busy_since_ns: int = 0
 
 
 class Measure(IntEnum):

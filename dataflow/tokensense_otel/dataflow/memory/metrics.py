@@ -18,6 +18,8 @@ class Role(Enum):
     AVAILABLE = "available"
     """Limit less working set."""
     RATIO = "ratio"
+    BUSY = "busy"
+    """How long it ran, the sum of a histogram or summary; by the metric's unit, so `scale` is of no use."""
 
 
 class Level(Enum):
@@ -39,6 +41,9 @@ class Metric(NamedTuple):
 
 
 _C, _P, _F = Level.CONTAINER, Level.POD, Level.FUNCTION
+
+UNITS_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "Milliseconds": 1_000_000}
+"""Nanoseconds in the units in which durations come."""
 
 METRICS: Final[dict[str, Metric]] = {
     "faas.mem_usage": Metric(Role.USED, _F),
@@ -64,6 +69,8 @@ METRICS: Final[dict[str, Metric]] = {
     "pod_memory_working_set": Metric(Role.USED, _P, rank=2),
     "pod_memory_limit": Metric(Role.LIMIT, _P),
     "pod_memory_utilization_over_pod_limit": Metric(Role.RATIO, _P, scale=0.01),
+    "faas.invoke_duration": Metric(Role.BUSY, _F),
+    "amazonaws.com/AWS/Lambda/Duration": Metric(Role.BUSY, _F),
     "amazonaws.com/LambdaInsights/memory_utilization": Metric(Role.RATIO, _F, scale=0.01),
     "amazonaws.com/LambdaInsights/used_memory_max": Metric(Role.USED, _F, scale=MEBIBYTE, rank=2),
     "amazonaws.com/LambdaInsights/total_memory": Metric(Role.LIMIT, _F, scale=MEBIBYTE),

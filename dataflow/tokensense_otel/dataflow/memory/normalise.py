@@ -11,13 +11,14 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from tokensense_otel.core.call import DEFAULT_PROJECT
 from tokensense_otel.dataflow.facts import MemorySample
-from tokensense_otel.dataflow.memory.metrics import IDENTITIES, MEBIBYTE, METRICS, Level, Part, Role
-from tokensense_otel.dataflow.memory.points import attributes, points
+from tokensense_otel.dataflow.memory.metrics import IDENTITIES, MEBIBYTE, METRICS, UNITS_NS, Level, Part, Role
+from tokensense_otel.dataflow.memory.points import attributes, points, total
 
 NO_LIMIT: Final = 1 << 50
 """A limit of a pebibyte and more means that there is none (cgroups write the largest number there is)."""
 
 _MAX_RATIO: Final = 1_000.0
+_MAX_BUSY_NS: Final = 1 << 60
 _MAX_NAME: Final = 256
 
 _BYTES_FROM: Final = 1_000_000
@@ -36,6 +37,9 @@ class _Draft(msgspec.Struct):
     limit: float | None = None
     available: float | None = None
     ratio: float | None = None
+    platform: str = ""
+    busy_ns: int | None = None
+    busy_since_ns: int = 0
 
 
 def samples(request: ExportMetricsServiceRequest, *, tenant: str, project: str) -> list[MemorySample]:
@@ -61,6 +65,12 @@ def samples(request: ExportMetricsServiceRequest, *, tenant: str, project: str) 
                         continue
                     entity, scope = identity
                     draft = drafts.setdefault((owner, entity, point.time_unix_nano), _Draft(scope))
+                    draft.platform = draft.platform or _platform(resource, metric.name)
+                    if known.role is Role.BUSY:
+                        spent, unit_ns = total(point), UNITS_NS.get(metric.unit)
+                        if spent is not None and unit_ns is not None and 0 <= spent * unit_ns < _MAX_BUSY_NS:
+                            draft.busy_ns, draft.busy_since_ns = round(spent * unit_ns), point.start_time_unix_nano
+                        continue
                     draft.source = draft.source or metric.name
                     if metric.name == "faas.mem_usage":
                         draft.limit, factor = _function_limit(resource)
@@ -82,6 +92,14 @@ def _fill(draft: _Draft, role: Role, value: float, rank: int) -> None:
             draft.available = value
         case Role.RATIO:
             draft.ratio = max(value, draft.ratio or 0)
+
+
+def _platform(resource: Attributes, metric: str) -> str:
+    if metric.startswith(("amazonaws.com/LambdaInsights/", "amazonaws.com/AWS/Lambda/")):
+        return "aws_lambda"
+    if resource.get("aws.ecs.launchtype") == "fargate":
+        return "aws_fargate"
+    return str(resource.get("cloud.platform", ""))[:_MAX_NAME]
 
 
 def _function_limit(resource: Attributes) -> tuple[float | None, float]:
@@ -123,7 +141,7 @@ def _sample(tenant: str, project: str, entity: str, time_ns: int, draft: _Draft)
     if used is not None and math.isinf(used):
         # Somewhere above the last bucket: count it as full, so that nothing is concluded from it.
         used, ratio = None, 1.0
-    if used is None and limit is None and ratio is None:
+    if used is None and limit is None and ratio is None and draft.busy_ns is None:
         return None
     return MemorySample(
         tenant=tenant,
@@ -135,4 +153,7 @@ def _sample(tenant: str, project: str, entity: str, time_ns: int, draft: _Draft)
         limit=None if limit is None else int(limit),
         ratio=None if ratio is None else min(ratio, _MAX_RATIO),
         source=draft.source,
+        platform=draft.platform,
+        busy_ns=draft.busy_ns,
+        busy_since_ns=draft.busy_since_ns,
     )

@@ -47,6 +47,15 @@ def points(metric: Metric) -> Iterator[tuple[Point, float]]:
             yield point, value
 
 
+def total(point: Point) -> float | None:
+    """The sum of a histogram's or summary's values; `None` where the point has none or begins nobody knows when."""
+    if isinstance(point, NumberDataPoint) or not point.start_time_unix_nano:
+        return None
+    if not isinstance(point, SummaryDataPoint) and not point.HasField("sum"):
+        return None
+    return point.sum
+
+
 def attributes(pairs: "Iterator[KeyValue] | list[KeyValue]") -> dict[str, str | int]:
     """Strings and integers of an attribute list; CloudWatch's `Dimensions` are lifted to the top."""
     found: dict[str, str | int] = {}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Histogram, HistogramDataPoint, Metric
 
 from tests.unit.dataflow.memory.emitters import (
     LAMBDA,
@@ -274,3 +275,58 @@ def test_the_project_comes_from_the_sender_else_from_the_resource() -> None:
     assert memory.samples(named, tenant="t", project="key")[0].project == "key"
     assert memory.samples(named, tenant="t", project="")[0].project == "mine"
     assert memory.samples(request(POD, metric), tenant="t", project="")[0].project == "default"
+
+
+def durations(name: str = "faas.invoke_duration", unit: str = "s", start: int = T - 60, **fields: Any) -> Metric:
+    point = HistogramDataPoint(time_unix_nano=T, start_time_unix_nano=start, **fields)
+    return Metric(name=name, unit=unit, histogram=Histogram(data_points=[point]))
+
+
+@pytest.mark.parametrize(("unit", "busy"), [("s", 2_500_000_000), ("ms", 2_500_000), ("", None), ("1", None)])
+def test_how_long_a_function_ran_is_the_sum_in_its_unit(unit: str, busy: int | None) -> None:
+    """Seconds and milliseconds become nanoseconds since the start of the sum; without a unit nothing is known."""
+    found = read(request(LAMBDA, durations(unit=unit, count=2, sum=2.5)))
+
+    assert [(each.busy_ns, each.busy_since_ns) for each in found] == ([] if busy is None else [(busy, T - 60)])
+
+
+@pytest.mark.parametrize("fields", [{"count": 2, "max": 1.0}, {"count": 2, "sum": 2.5, "start": 0}])
+def test_a_sum_that_nobody_knows_the_start_of_is_none(fields: dict[str, Any]) -> None:
+    """Without a sum, or without its start, how long it ran is unknown."""
+    assert read(request(LAMBDA, durations(**fields))) == []
+
+
+def test_durations_stand_beside_the_memory_of_the_same_moment() -> None:
+    """One function at one moment is one sample, whose source is what told of its memory."""
+    memory_used = histogram(count=1, max=64_000_000)
+    for metrics in ([durations(count=1, sum=1.0), memory_used], [memory_used, durations(count=1, sum=1.0)]):
+        sample = one(LAMBDA | {"faas.max_memory": "128"}, *metrics)
+        assert (sample.used, sample.busy_ns, sample.source) == (64 * MIB, 10**9, "faas.mem_usage")
+
+
+def test_cloudwatch_s_duration_is_a_sum_of_milliseconds() -> None:
+    """The stream's summary holds the milliseconds of its minute."""
+    metric = summary("amazonaws.com/AWS/Lambda/Duration", {1.0: 900}, count=3, total=1_500, FunctionName="resize")
+    metric.unit = "ms"
+    metric.summary.data_points[0].start_time_unix_nano = T - 60
+    (sample,) = read(request({"cloud.region": "eu-west-1"}, metric))
+
+    assert (sample.entity, sample.busy_ns, sample.platform) == (
+        "function/eu-west-1/resize",
+        1_500_000_000,
+        "aws_lambda",
+    )
+
+
+@pytest.mark.parametrize(
+    ("resource", "platform"),
+    [
+        ({"cloud.platform": "gcp_cloud_run"}, "gcp_cloud_run"),
+        ({"cloud.platform": "aws_ecs", "aws.ecs.launchtype": "fargate"}, "aws_fargate"),
+        ({"cloud.platform": "aws_ecs", "aws.ecs.launchtype": "ec2"}, "aws_ecs"),
+        ({}, ""),
+    ],
+)
+def test_the_platform_is_the_resource_s(resource: dict[str, Any], platform: str) -> None:
+    """`cloud.platform` as it is, but for tasks on Fargate, which has sizes of its own."""
+    assert one(POD | resource, gauge("container.memory.working_set", 5)).platform == platform

@@ -1,4 +1,4 @@
-"""Which amounts of memory a platform allocates, and which of them is enough: a table, as published.
+"""Which amounts of memory a platform allocates, which of them is enough, and what it costs: a table, as published.
 
 Lambda takes any megabyte and Kubernetes any byte. Where a platform takes any amount, the sizes are those that people
 write, which keeps the proposal readable; where it takes certain ones only, they are these.
@@ -16,6 +16,10 @@ class Sizes(NamedTuple):
     mebibytes: tuple[int, ...]
     source: str
     step: int = 0
+    picos: int | None = None
+    """List price of a GiB for a second in 10⁻¹² USD, the lowest of those that may apply; `None` where memory alone has
+    none, or where nobody tells how long it was used."""
+    price_source: str = ""
     as_of: str = "2026-11-24"
 
     def fit(self, needed_bytes: int) -> int | None:
@@ -33,7 +37,14 @@ _LARGE: Final = (24_576, 32_768, 49_152, 65_536, 98_304, 131_072, 196_608, 262_1
 _GIBS: Final = tuple(1_024 * gib for gib in (*range(1, 31), *range(32, 61, 4), *range(64, 121, 8)))
 
 LAMBDA: Final = Sizes(
-    "AWS Lambda", (128, 10_240), "https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html", step=1
+    "AWS Lambda",
+    (128, 10_240),
+    "https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html",
+    step=1,
+    # us-east-1, the first 7.5 billion GB-seconds of a month on Arm: 0.0000133334 USD; on x86 0.0000166667. Lambda's GB
+    # is 1,024 of its MB, which are MiB.
+    picos=13_333_400,
+    price_source="https://aws.amazon.com/lambda/pricing/",
 )
 FARGATE: Final = Sizes(
     "AWS Fargate",

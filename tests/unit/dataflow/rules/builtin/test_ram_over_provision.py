@@ -1,5 +1,6 @@
 """RAM_OVER_PROVISION on both sides of everything it compares."""
 
+import msgspec
 import pytest
 
 from tests.unit.dataflow.rules.traffic import (
@@ -22,9 +23,31 @@ def ram() -> Shard:
     return Shard(only("RAM_OVER_PROVISION"))
 
 
+MIB = 1_048_576
+
+
 def every_four_minutes(count: int, **changes: object) -> list[MemorySample]:
     """Twenty of these span 76 minutes."""
     return [a_sample(NOON + number * 4 * MINUTE, **changes) for number in range(count)]
+
+
+def a_function(count: int, **changes: object) -> list[MemorySample]:
+    """A Lambda function of 1,024 MB that uses 200 of them."""
+    plain: dict[str, object] = {
+        "entity": "function/resize",
+        "scope": (("function", "resize"),),
+        "used": 200 * MIB,
+        "limit": 1_024 * MIB,
+        "source": "faas.mem_usage",
+        "platform": "aws_lambda",
+    }
+    return every_four_minutes(count, **(plain | changes))
+
+
+def ran(time_ns: int, since_ns: int, busy_ns: int) -> MemorySample:
+    """How long the function ran since then."""
+    sample = a_function(1, used=None, limit=None, source="", busy_ns=busy_ns, busy_since_ns=since_ns)[0]
+    return msgspec.structs.replace(sample, time_ns=time_ns)
 
 
 def test_it_fires_at_the_twentieth_sample() -> None:
@@ -128,3 +151,86 @@ def test_more_use_resolves_it() -> None:
     assert shard.sample([a_sample(NOON + 80 * MINUTE, used=800)]) == []
 
     assert statuses(shard.sample([a_sample(NOON + 95 * MINUTE, used=800)])) == [Status.RESOLVED]
+
+
+@pytest.mark.parametrize(
+    ("platform", "limit", "used", "proposed"),
+    [
+        ("aws_lambda", 1_024, 200, 286),  # 200 / 0.7, up to the next MB
+        ("aws_lambda", 512, 20, 128),  # the least there is
+        ("aws_lambda", 128, 20, None),
+        ("aws_fargate", 4_096, 1_000, 2_048),  # 1,429 MiB would do, which Fargate does not sell
+        ("gcp_cloud_run", 2_048, 170, 256),
+        ("", 2_048, 350, 512),  # exactly 500 MiB
+        ("", 2_048, 359, 768),
+    ],
+)
+def test_it_proposes_the_smallest_size_that_keeps_headroom(
+    platform: str, limit: int, used: int, proposed: int | None
+) -> None:
+    """Three tenths stay free above the highest use, in a size that the platform has; without a smaller one, none."""
+    told = ram().sample(a_function(20, platform=platform, limit=limit * MIB, used=used * MIB))
+
+    size = told[0].evidence["proposed_limit_bytes"]
+    assert size == (None if proposed is None else proposed * MIB)
+    if proposed is None:
+        assert "nothing is to be done" in told[0].suggested_fix
+    else:
+        assert f"{proposed:,} MiB" in told[0].suggested_fix
+        assert told[0].evidence["proposed_utilisation"] == pytest.approx(used / proposed, abs=0.001)
+        assert used <= 0.7 * proposed
+
+
+def test_a_ratio_without_a_limit_proposes_no_size() -> None:
+    """Where nobody says how much memory it has, only the share is known."""
+    told = ram().sample(every_four_minutes(25, used=None, limit=None, ratio=0.1))
+
+    assert told[0].evidence["proposed_limit_bytes"] is None
+    assert "step by step" in told[0].suggested_fix
+
+
+def test_the_saving_is_the_time_it_ran_at_the_price_of_the_memory_between() -> None:
+    """A day of running at 1,024 MB instead of 286, at the list price of Lambda on Arm, the lowest there is."""
+    shard = ram()
+    assert shard.sample([ran(NOON - HOUR, NOON - DAY, 86_400 * SECOND)]) == []
+    (insight,) = shard.sample(a_function(20))
+
+    # 738 / 1,024 GB × 86,400 s × 0.0000133334 USD, to the nano-dollar below
+    assert insight.estimated_monthly_savings_usd == "0.830254151"
+    assert insight.evidence["spend_30d_usd"] == "1.15200576"
+    assert insight.evidence["seconds_running_30d"] == 86_400
+    assert insight.evidence["price"].startswith("0.0000133334 USD")
+
+
+def test_sums_that_grow_are_counted_once() -> None:
+    """What a sum grew by counts, a sum that is sent again or late does not, and a new start begins a new one."""
+    shard = ram()
+    day, one, two = 86_400 * SECOND, NOON - DAY, NOON - HOUR
+    sums = [(one, day // 4), (one, day // 2), (one, day // 2), (one, day // 4), (two, day // 4), (one, 3 * day // 4)]
+    shard.sample([ran(NOON - HOUR + number, since, busy) for number, (since, busy) in enumerate(sums)])
+    shard.crash()
+    shard.sample([ran(NOON, two, day // 4)])
+    (insight,) = shard.sample(a_function(20))
+
+    assert insight.evidence["seconds_running_30d"] == 86_400
+
+
+@pytest.mark.parametrize(("platform", "busy"), [("gcp_cloud_run", True), ("", True), ("aws_lambda", False)])
+def test_without_a_price_or_a_duration_there_are_no_dollars(platform: str, busy: bool) -> None:
+    """Only where memory is billed by the second and the seconds are told there is a saving."""
+    shard = ram()
+    if busy:
+        shard.sample([msgspec.structs.replace(ran(NOON - HOUR, NOON - DAY, DAY), platform=platform)])
+    (insight,) = shard.sample(a_function(20, platform=platform))
+
+    assert insight.estimated_monthly_savings_usd is None
+    assert "spend_30d_usd" not in insight.evidence
+
+
+def test_the_smallest_size_saves_nothing() -> None:
+    """Where there is no smaller size there is no saving, however long it ran."""
+    shard = ram()
+    shard.sample([ran(NOON - HOUR, NOON - DAY, DAY)])
+    (insight,) = shard.sample(a_function(20, limit=128 * MIB, used=20 * MIB))
+
+    assert insight.estimated_monthly_savings_usd is None
