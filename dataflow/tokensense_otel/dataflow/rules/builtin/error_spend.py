@@ -22,6 +22,8 @@ class ErrorSpendConfig(MinSpendConfig, WindowConfig):
 
     min_calls: int = Field(default=20, ge=1)
     """Calls in the window, failed ones included, before the rule may fire."""
+    min_errors: int = Field(default=10, ge=1)
+    """Failed calls in the window before the rule may fire, so that a few among few are no finding."""
     min_error_share: float = Field(default=0.05, ge=0, le=1)
     """The rule fires while at least this share of the calls failed."""
 
@@ -37,8 +39,8 @@ class ErrorSpend(BreakdownRule[ErrorSpendConfig]):
     description = "A team's failed calls to a model cost money, and their share of its calls is not small."
     scope = ("team", "model")
     fields = ("failed_calls", "calls", "failed_nanos_low", "failed_nanos_high", "failed_priced", "failed_no_usage")
-    thresholds = ("min_calls", "min_error_share", "min_usd", "window")
-    above = ("min_error_share", "min_usd")
+    thresholds = ("min_calls", "min_errors", "min_error_share", "min_usd", "window")
+    above = ("min_errors", "min_error_share", "min_usd")
     config_type = ErrorSpendConfig
 
     def observe(self, call: Call, _config: ErrorSpendConfig, _catalogue: Catalogue, /) -> Fact | None:
@@ -54,9 +56,9 @@ class ErrorSpend(BreakdownRule[ErrorSpendConfig]):
 
     def judge(self, series: CallSeries, config: ErrorSpendConfig, /) -> int | None:
         failed, calls, low, _, _, _ = series.counts
-        if calls >= config.min_calls and low >= config.min_nanos and failed >= config.min_error_share * calls:
-            return low
-        return None
+        if failed < config.min_errors or calls < config.min_calls or low < config.min_nanos:
+            return None
+        return low if failed >= config.min_error_share * calls else None
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
         failed, calls, low, high, priced, no_usage = series.counts

@@ -19,8 +19,10 @@ class TruncationConfig(WindowConfig):
 
     min_calls: int = Field(default=20, ge=1)
     """Successful calls in the window of which the finish reason is known, before the rule may fire."""
+    min_truncated: int = Field(default=10, ge=1)
+    """Answers cut off in the window before the rule may fire, so that a few among few are no finding."""
     min_share: float = Field(default=0.1, gt=0, le=1)
-    """The rule fires while at least this share of them was cut off."""
+    """The rule fires while at least this share of the answers was cut off."""
     min_output_tokens: int = Field(default=16, ge=0)
     """An answer that ended at a limit lower than this was meant to (a yes or no, a probe) and does not count as cut."""
 
@@ -33,8 +35,8 @@ class Truncation(WindowRule[TruncationConfig]):
     description = "A limit of tokens cuts off many of a model's answers to a team."
     scope = ("team", "model")
     fields = ("truncated_calls", "calls", "output_tokens", "output_known", "max_output", "max_output_told", "no_answer")
-    thresholds = ("min_calls", "min_share", "min_output_tokens", "window")
-    above = ("min_share",)
+    thresholds = ("min_calls", "min_truncated", "min_share", "min_output_tokens", "window")
+    above = ("min_truncated", "min_share")
     config_type = TruncationConfig
 
     def observe(self, call: Call, config: TruncationConfig, _catalogue: Catalogue, /) -> Fact | None:
@@ -51,7 +53,9 @@ class Truncation(WindowRule[TruncationConfig]):
 
     def judge(self, series: CallSeries, config: TruncationConfig, /) -> int | None:
         truncated, calls, *_ = series.counts
-        return truncated if calls >= config.min_calls and truncated >= config.min_share * calls > 0 else None
+        if truncated < config.min_truncated or calls < config.min_calls or truncated < config.min_share * calls:
+            return None
+        return truncated
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
         truncated, calls, output, known, limit, told, no_answer = series.counts

@@ -57,6 +57,14 @@ def test_a_few_calls_prove_nothing(count: int, fires: bool) -> None:
     assert bool(shard().post(failed(count, tokens=Tokens(100_000, 50)))) == fires
 
 
+@pytest.mark.parametrize(("count", "fires"), [(9, False), (10, True)])
+def test_a_few_failures_are_no_finding(count: int, fires: bool) -> None:
+    """Nine failures may be chance, however dear; ten are not."""
+    rules = shard()
+    rules.post(calls(20))
+    assert bool(rules.post(failed(count, tokens=Tokens(100_000, 50)))) == fires
+
+
 def test_refused_calls_cost_nothing_and_are_listed() -> None:
     """Calls without usage bring no dollars: they never fire alone, and are listed where others do."""
     rules = shard()

@@ -16,12 +16,20 @@ def ended(count: int, reason: str = "stop", *, first: int = 1, **changes: Any) -
     return calls(count, first=first, finish_reason=reason, **changes)
 
 
-@pytest.mark.parametrize(("whole", "fires"), [(36, True), (37, False)])
+@pytest.mark.parametrize(("whole", "fires"), [(90, True), (91, False)])
 def test_it_fires_at_a_tenth_of_the_answers(whole: int, fires: bool) -> None:
-    """4 of 40 answers are a tenth; 4 of 41 are less."""
+    """10 of 100 answers are a tenth; 10 of 101 are less."""
     rules = shard()
     rules.post(ended(whole))
-    assert bool(rules.post(ended(4, "length", first=100))) == fires
+    assert bool(rules.post(ended(10, "length", first=200))) == fires
+
+
+@pytest.mark.parametrize(("cut", "fires"), [(9, False), (10, True)])
+def test_a_few_among_few_are_no_finding(cut: int, fires: bool) -> None:
+    """Nine cut answers among twenty-nine may be chance; ten are not."""
+    rules = shard()
+    rules.post(ended(20))
+    assert bool(rules.post(ended(cut, "length", first=200))) == fires
 
 
 @pytest.mark.parametrize(("count", "fires"), [(19, False), (20, True)])
@@ -67,7 +75,7 @@ def test_failed_calls_and_embeddings_are_none_of_its_business() -> None:
 
 def test_the_evidence_proves_it() -> None:
     """Shares, dollars of the cut answers, the limit that was told, and how many had not begun to answer."""
-    rules = shard()
+    rules = shard(min_truncated=5)
     rules.post(ended(15))
     rules.post(ended(3, "length", first=100, max_output=512, tokens=Tokens(1_000, 512)))
 
@@ -89,7 +97,7 @@ def test_the_evidence_proves_it() -> None:
 
 def test_a_reversal_takes_the_answer_back() -> None:
     """Answers that turn out to be none are not counted."""
-    rules = shard()
+    rules = shard(min_truncated=4)
     rules.post(ended(36))
     some = ended(4, "length", first=100)
     rules.post(some[:3])
