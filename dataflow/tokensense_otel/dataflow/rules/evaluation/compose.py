@@ -26,7 +26,6 @@ def compose(
     tenant, project, *parts = key
     scope = rule.scope_of(tuple(parts), series)
     words = rule.words(scope, series, config, catalogue)
-    resolved = transition.status is Status.RESOLVED
     start, end = rule.period(series)
     options = config.model_dump(mode="json")
     evidence: dict[str, Any] = {
@@ -36,6 +35,8 @@ def compose(
         "sample_trace_ids": _traces(series),
     }
     evidence |= rule.money(series, config, catalogue) | rule.evidence(scope, catalogue)
+    if transition.flapping_ns:
+        evidence["flapping"] = {"within": span_text(transition.flapping_ns)}
     return Insight(
         id=transition.id,
         episode_id=transition.episode_id,
@@ -46,9 +47,7 @@ def compose(
         project=project,
         scope=scope,
         title=words.title,
-        summary=f"Over: the condition has been false for {span_text(config.keep_firing_for)}."
-        if resolved
-        else words.summary,
+        summary=_summary(words.summary, transition, config),
         evidence=evidence,
         suggested_fix=words.suggested_fix,
         estimated_monthly_savings_usd=usd_text(rule.savings(series)),
@@ -56,6 +55,15 @@ def compose(
         detected_at=rfc3339(max(now_ns, transition.started_ns)),
         resolved_at=None if transition.resolved_ns is None else rfc3339(transition.resolved_ns),
     )
+
+
+def _summary(words: str, transition: Transition, config: RuleConfig) -> str:
+    calm = span_text(max(config.keep_firing_for, transition.flapping_ns))
+    if transition.status is Status.RESOLVED:
+        return f"Over: the condition has been false for {calm}."
+    if transition.flapping_ns:
+        return f"{words} It came and went within {calm}; its end is told when it has been calm for as long."
+    return words
 
 
 def _traces(series: Series) -> list[str]:

@@ -36,8 +36,8 @@ class Duration(int):
 
     __repr__ = __str__
 
-    def __getnewargs__(self) -> tuple[str]:
-        return (str(self),)  # for copy and pickle, which know an int only
+    def __reduce__(self) -> tuple[type["Duration"], tuple[str]]:
+        return Duration, (str(self),)  # copy and pickle would make it from a number
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

@@ -2,6 +2,10 @@
 
 Time is the caller's (event time while events come, log time while a key is idle). Ids derive from the key and from
 the bucket in which the condition became true, so that a replay of the same traffic yields the same ids.
+
+A finding that comes and goes is damped. The third crossing (it fires, is resolved, fires) within `FLAP_BUCKETS` buckets,
+or as many waits for a resolution, and at most `FLAP_NS`, is told as flapping. That episode stays open until the
+condition has been false for as long, so nobody is told of what it does meanwhile.
 """
 
 from typing import Final
@@ -12,6 +16,10 @@ from tokensense_otel.core.insight import Status, stable_id
 
 WORSE: Final = 2.0
 """By how much a firing finding has to have grown since it was last told, where nothing else is said."""
+
+FLAP_BUCKETS: Final = 20
+FLAP_CROSSINGS: Final = 3
+FLAP_NS: Final = 6 * 3_600_000_000_000
 
 
 class Episode(msgspec.Struct, array_like=True):
@@ -27,6 +35,10 @@ class Episode(msgspec.Struct, array_like=True):
     last_bucket: int = -1
     repeats: int = 0
     """How many episodes began in `last_bucket` before this one."""
+    crossings: list[int] = []
+    """When it last fired and was resolved, oldest first."""
+    quiet_ns: int = 0
+    """Where it flaps, for how long the condition has to be false before it is over."""
 
     @property
     def active(self) -> bool:
@@ -40,7 +52,7 @@ class Episode(msgspec.Struct, array_like=True):
     def deadline(self, resolve_after_ns: int, for_ns: int) -> int | None:
         """When this key has to be looked at again, whatever comes in."""
         if self.firing:
-            return None if self.false_since_ns is None else self.false_since_ns + resolve_after_ns
+            return None if self.false_since_ns is None else self.false_since_ns + max(resolve_after_ns, self.quiet_ns)
         return self.started_ns + for_ns if self.pending else None
 
 
@@ -52,6 +64,8 @@ class Transition(msgspec.Struct, frozen=True):
     status: Status
     started_ns: int
     resolved_ns: int | None = None
+    flapping_ns: int = 0
+    """Where it flaps, within what span of time it did, and for how long it has to be calm before it is over."""
 
 
 def step(
@@ -77,22 +91,26 @@ def step(
             episode.pending, episode.started_ns = True, time_ns
         if time_ns - episode.started_ns < for_ns:
             return None
-        return _fire(episode, size, key, bucket_ns)
+        return _fire(episode, size, key, bucket_ns, min(FLAP_BUCKETS * max(bucket_ns, resolve_after_ns), FLAP_NS))
     if size < update_factor * episode.told_size:
         return None
     episode.told_size = size
     episode.updates += 1
     name = stable_id("in", episode.id, Status.UPDATE, episode.updates)
-    return Transition(name, episode.id, Status.UPDATE, episode.started_ns)
+    return Transition(name, episode.id, Status.UPDATE, episode.started_ns, flapping_ns=episode.quiet_ns)
 
 
-def _fire(episode: Episode, size: int, key: tuple[str, ...], bucket_ns: int) -> Transition:
-    bucket = episode.started_ns // bucket_ns
+def _fire(episode: Episode, size: int, key: tuple[str, ...], bucket_ns: int, flap_ns: int) -> Transition:
+    started_ns = episode.started_ns
+    bucket = started_ns // bucket_ns
     episode.repeats = episode.repeats + 1 if bucket == episode.last_bucket else 0
     again = (episode.repeats,) if episode.repeats else ()
     episode.id = stable_id("ep", *key, bucket * bucket_ns, *again)
     episode.pending, episode.last_bucket, episode.told_size, episode.updates = False, bucket, size, 0
-    return Transition(stable_id("in", episode.id, Status.FIRING), episode.id, Status.FIRING, episode.started_ns)
+    episode.crossings = [*(each for each in episode.crossings if started_ns - each <= flap_ns), started_ns]
+    episode.quiet_ns = flap_ns if len(episode.crossings) >= FLAP_CROSSINGS else 0
+    name = stable_id("in", episode.id, Status.FIRING)
+    return Transition(name, episode.id, Status.FIRING, started_ns, flapping_ns=episode.quiet_ns)
 
 
 def _calm(episode: Episode, time_ns: int, resolve_after_ns: int) -> Transition | None:
@@ -101,10 +119,11 @@ def _calm(episode: Episode, time_ns: int, resolve_after_ns: int) -> Transition |
         return None
     if episode.false_since_ns is None:
         episode.false_since_ns = time_ns
-    resolved_ns = episode.false_since_ns + resolve_after_ns
+    resolved_ns = episode.false_since_ns + max(resolve_after_ns, episode.quiet_ns)
     if time_ns < resolved_ns:
         return None
     name = stable_id("in", episode.id, Status.RESOLVED)
-    gone = Transition(name, episode.id, Status.RESOLVED, episode.started_ns, resolved_ns)
-    episode.id, episode.false_since_ns, episode.told_size, episode.updates = "", None, 0, 0
+    gone = Transition(name, episode.id, Status.RESOLVED, episode.started_ns, resolved_ns, episode.quiet_ns)
+    episode.crossings = [*episode.crossings, resolved_ns][-FLAP_CROSSINGS:]
+    episode.id, episode.false_since_ns, episode.told_size, episode.updates, episode.quiet_ns = "", None, 0, 0, 0
     return gone

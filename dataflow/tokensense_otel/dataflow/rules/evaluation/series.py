@@ -5,7 +5,7 @@ A series is encoded once and again only after it changed, so a snapshot of a sha
 
 from bisect import insort
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -99,7 +99,18 @@ def restore(series: Series, rest: list[Any], blob: bytes) -> bool:
     return True
 
 
-Ring = Rolling | RollingHistogram | RollingDistinct
+class Ring(Protocol):
+    """What a series keeps over time: `Rolling` and its like, or what a rule brings of its own."""
+
+    @property
+    def shape(self) -> list[int]: ...
+    @property
+    def empty(self) -> bool: ...
+    def advance(self, time_ns: int, /) -> bool: ...
+    def snapshot(self) -> list[Any]: ...
+    def restore(self, state: list[Any], /) -> None: ...
+
+
 NOTHING: Final[Mapping[str, Any]] = {}
 
 

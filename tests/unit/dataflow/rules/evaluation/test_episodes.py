@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokensense_otel.core.insight import Status
-from tokensense_otel.dataflow.rules.evaluation.episodes import Episode, Transition, step
+from tokensense_otel.dataflow.rules.evaluation.episodes import (
+    FLAP_BUCKETS,
+    FLAP_NS,
+    Episode,
+    Transition,
+    step,
+)
 
 KEY = ("default", "default", "SPIKE", "checkout")
 
@@ -144,3 +150,126 @@ def test_a_story_is_always_well_formed(steps: list[tuple[int | None, int]]) -> N
             open_id = "" if transition.status is Status.RESOLVED else open_id
     assert len(set(ids)) == len(ids)
     assert len(set(episodes)) == len(episodes)
+
+
+def flap(episode: Episode, *times: int) -> list[Transition]:
+    """Fire at each of the times and be false from the next moment on, for long enough to be resolved."""
+    transitions = []
+    for time in times:
+        transitions.append(told(episode, 10, time))
+        assert move(episode, None, time + 1) is None
+        over = move(episode, None, time + 51)
+        transitions += [over] if over else []
+    return transitions
+
+
+def test_what_comes_and_goes_is_told_once_as_flapping() -> None:
+    """Buckets of 100, so twenty of them are 2,000: the third crossing within them is told, then there is quiet."""
+    episode = Episode()
+    first, over, again = flap(episode, 100, 2_100)
+
+    assert [each.status for each in (first, over, again)] == [Status.FIRING, Status.RESOLVED, Status.FIRING]
+    assert [each.flapping_ns for each in (first, over, again)] == [0, 0, 2_000]
+    # It comes and goes on, and nobody is told.
+    assert [move(episode, size, time) for size, time in ((10, 2_500), (None, 2_600), (10, 4_500))] == [None] * 3
+    assert move(episode, None, 4_600) is None
+    assert episode.deadline(50, 0) == 6_600
+    assert move(episode, None, 6_599) is None
+    calm = told(episode, None, 6_600)
+    assert (calm.status, calm.resolved_ns, calm.flapping_ns) == (Status.RESOLVED, 6_600, 2_000)
+
+
+def test_what_comes_seldom_does_not_flap() -> None:
+    """A crossing more than twenty buckets ago does not count."""
+    transitions = flap(Episode(), 100, 2_101, 4_300)
+
+    assert [each.status for each in transitions] == [Status.FIRING, Status.RESOLVED] * 3
+    assert not any(each.flapping_ns for each in transitions)
+
+
+def test_flapping_again_is_told_again() -> None:
+    """After the calm the count begins with the calm's end."""
+    episode = Episode()
+    flap(episode, 100, 200)
+    told(episode, None, 2_201)
+
+    # Resolved at 151 and 2,201, fired at 100 and 200: of those, only three are kept, and two are within 2,000 of 2,300.
+    assert told(episode, 10, 2_300).flapping_ns == 0
+    assert episode.crossings == [2_201, 2_300]
+
+
+def test_long_buckets_do_not_flap_for_weeks() -> None:
+    """Of days, twenty would be too many: six hours count."""
+    day = 86_400_000_000_000
+    episode = Episode()
+    told_at = []
+    for number in range(3):
+        fired = step(episode, 10, number * day, key=KEY, bucket_ns=day, resolve_after_ns=50)
+        step(episode, None, number * day + 60, key=KEY, bucket_ns=day, resolve_after_ns=50)
+        step(episode, None, number * day + 200, key=KEY, bucket_ns=day, resolve_after_ns=50)
+        assert fired is not None
+        told_at.append(fired.flapping_ns)
+
+    assert told_at == [0, 0, 0]
+    assert min(FLAP_BUCKETS * day, FLAP_NS) == FLAP_NS
+
+
+@pytest.mark.parametrize(("factor", "size", "status"), [(1.5, 14, None), (1.5, 15, Status.UPDATE), (3.0, 29, None)])
+def test_the_step_of_an_update_can_be_set(factor: float, size: int, status: Status | None) -> None:
+    """An update is told from that factor on, and not before."""
+    episode = Episode()
+    told(episode, 10, 100)
+
+    transition = step(episode, size, 110, key=KEY, bucket_ns=100, resolve_after_ns=50, update_factor=factor)
+    assert (transition and transition.status) == status
+
+
+class Reference:
+    """The life of a finding in the fewest words: (pending since, open, told size, false since, crossings, quiet)."""
+
+    def __init__(self, hold: int) -> None:
+        self.hold = hold
+        self.since: int | None = None
+        self.open = False
+        self.told = 0
+        self.false: int | None = None
+        self.crossings: list[int] = []
+        self.quiet = 0
+
+    def move(self, size: int | None, time: int) -> Status | None:
+        if size is not None:
+            self.false = None
+            if self.open:
+                if size < 2 * self.told:
+                    return None
+                self.told = size
+                return Status.UPDATE
+            self.since = time if self.since is None else self.since
+            if time - self.since < self.hold:
+                return None
+            self.crossings = [*(each for each in self.crossings if self.since - each <= 2_000), self.since]
+            self.quiet = 2_000 if len(self.crossings) >= 3 else 50
+            self.open, self.told, self.since = True, size, None
+            return Status.FIRING
+        self.since = None
+        if not self.open:
+            return None
+        self.false = time if self.false is None else self.false
+        if time - self.false < self.quiet:
+            return None
+        self.crossings = [*self.crossings, self.false + self.quiet][-3:]
+        self.open, self.false = False, None
+        return Status.RESOLVED
+
+
+@given(
+    st.lists(st.tuples(st.none() | st.integers(1, 100), st.integers(0, 300)), max_size=80),
+    st.sampled_from([0, 30]),
+)
+def test_a_story_is_that_of_the_reference(steps: list[tuple[int | None, int]], hold: int) -> None:
+    """Whatever happens, what is told is what the reference tells."""
+    episode, reference, time = Episode(), Reference(hold), 0
+    for size, later in steps:
+        time += later
+        transition = move(episode, size, time, hold=hold)
+        assert (transition and transition.status) == reference.move(size, time)
