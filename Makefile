@@ -43,7 +43,7 @@ lint: .venv/dev  ## lint, format, types, import directions
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 
-bench: .venv/dev  ## run the benchmarks; prints medians, writes nothing that is committed
+bench: .venv/dev  ## run the benchmarks; prints medians, draws docs/charts
 	@$(BIN)/python -m benchmarks
 
 lock: .venv/dev  ## resolve the lock files anew (needs uv)

@@ -1,1 +1,1 @@
-"""What things cost here, measured. `python -m benchmarks` prints medians; nothing that it prints is committed."""
+"""What things cost here, measured. `python -m benchmarks` prints medians, and draws those of `peers` and `soak` into `docs/charts`."""
