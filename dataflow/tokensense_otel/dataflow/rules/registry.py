@@ -15,6 +15,7 @@ from tokensense_otel.dataflow.rules.builtin.price_change import PriceChange
 from tokensense_otel.dataflow.rules.builtin.ram_over_provision import RamOverProvision
 from tokensense_otel.dataflow.rules.builtin.reasoning_overspend import ReasoningOverspend
 from tokensense_otel.dataflow.rules.builtin.retry_waste import RetryWaste
+from tokensense_otel.dataflow.rules.builtin.runaway_session import RunawaySession
 from tokensense_otel.dataflow.rules.builtin.spike import Spike
 from tokensense_otel.dataflow.rules.builtin.truncation import Truncation
 from tokensense_otel.dataflow.rules.builtin.unattributed import Unattributed
@@ -37,6 +38,7 @@ BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (
     BatchEligible(),
     Unattributed(),
     PriceChange(),
+    RunawaySession(),
     RamOverProvision(),
 )
 """In the order in which they are shown and judged. Their sections of `RulesConfig` are made from this list."""
