@@ -8,6 +8,7 @@ from tokensense_otel.core.call import Call, Cost, CostKind
 from tokensense_otel.core.insight import Severity
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules.builtin.prompt_caches import prompt_cache
 from tokensense_otel.dataflow.rules.builtin.repriced import all_read
 from tokensense_otel.dataflow.rules.call_rule import Fact, WindowRule, team_of
 from tokensense_otel.dataflow.rules.evaluation.series import MONEY, NO_MONEY, CallSeries
@@ -51,7 +52,8 @@ class CacheWaste(WindowRule[CacheWasteConfig]):
             return None
         tokens, cost = call.tokens, call.cost
         read, spared = tokens.cache_read, 0
-        if cost.kind is not CostKind.UNKNOWN:
+        cache = prompt_cache(call.model)
+        if cache is not None and (tokens.input or 0) >= cache.min_tokens and cost.kind is not CostKind.UNKNOWN:
             spared = max(0, cost.low - all_read(call, catalogue).high)
         return Fact(
             (team_of(call), call.prompt_hash),

@@ -34,7 +34,7 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
     name = "LONG_PROMPTS"
     description = "The prompts of a team to a model are long on average, without what came from a cache."
     scope = ("team", "model")
-    fields = ("calls", "input_tokens", "cached_tokens", "cached_known", "hashed_calls", "long_calls")
+    fields = ("calls", "input_tokens", "cached_tokens", "cached_known", "long_calls", "hashed_long_calls")
     thresholds = ("min_calls", "max_input_tokens", "window")
     above = ("max_input_tokens",)
     config_type = LongPromptsConfig
@@ -48,12 +48,16 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
             return None
         read = min(tokens.cache_read or 0, tokens.input)
         long = tokens.input - read > config.max_input_tokens
-        prompt, beginning = call.prompt_hash, call.prefix_hash
+        key = (team_of(call), call.model or "unknown")
+        told = int(tokens.cache_read is not None)
+        if not long:
+            return Fact(key, (1, tokens.input, read, told, 0, 0), call.cost)
+        prompt = call.prompt_hash
         return Fact(
-            key=(team_of(call), call.model or "unknown"),
-            counts=(1, tokens.input, read, int(tokens.cache_read is not None), int(prompt != ""), int(long)),
-            alternative=_trimmed(call, tokens, read, config.max_input_tokens, catalogue) if long else call.cost,
-            members=((PROMPTS, prompt), (BEGINNINGS, beginning or prompt)) if prompt else (),
+            key,
+            (1, tokens.input, read, told, 1, int(prompt != "")),
+            _trimmed(call, tokens, read, config.max_input_tokens, catalogue),
+            members=((PROMPTS, prompt), (BEGINNINGS, call.prefix_hash or prompt)) if prompt else (),
         )
 
     def judge(self, series: CallSeries, config: LongPromptsConfig, /) -> int | None:
@@ -62,7 +66,7 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
         return paid if calls >= config.min_calls and paid > config.max_input_tokens * calls else None
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
-        calls, input_tokens, cached, cached_known, hashed, long = series.counts
+        calls, input_tokens, cached, cached_known, long, hashed = series.counts
         return {
             "calls": calls,
             "long_calls": long,
@@ -80,7 +84,7 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
         seen = self.observed(series)
         cached, alike = seen["cached_share"], seen["repeated_beginning_share"]
         told = "how much of it was cached is not reported" if cached is None else f"{cached:.0%} more was cached"
-        repeats = "" if alike is None else f" At least {alike:.0%} of the prompts began as an earlier one."
+        repeats = "" if alike is None else f" At least {alike:.0%} of the long ones began as an earlier one."
         return Words(
             title=f"{scope['team']} sends long prompts to {scope['model']}",
             summary=f"{seen['calls']} calls in {config.window} averaged {seen['average_uncached_tokens']:,.0f} input "
@@ -91,7 +95,7 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
 
 
 def _repeated(series: CallSeries, what: str, hashed: int) -> float | None:
-    """Share of the calls with a hash that came before in the window, at least; `None` where no call has one."""
+    """Share of the long calls with a hash that came before in the window, at least; `None` where none has one."""
     return round(series.distinct[what].repeats / hashed, 3) if hashed > 0 else None
 
 

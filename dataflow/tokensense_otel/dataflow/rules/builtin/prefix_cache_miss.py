@@ -266,7 +266,7 @@ def _usual(series: PrefixSeries) -> tuple[Fraction, Fraction]:
 
 def _unread(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
     _, _, cached, writes, written, *_ = series.window.totals
-    if writes >= config.min_write_calls:
+    if writes >= config.min_write_calls and cached < config.max_read_share * written:
         newest, young = series.window.head or 0, -(-TTL_NS // series.window.size_ns)
         for at in range(newest - young, newest + 1):
             bucket = series.window.at(at)
@@ -275,7 +275,7 @@ def _unread(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
             return written
     days = series.windows[BASELINE]
     _, _, cached, _, _, writes, written, *_ = days.totals
-    if writes < config.min_write_calls:
+    if writes < config.min_write_calls or cached >= config.max_read_share * written:
         return None
     newest, young = days.head or 0, -(-HOUR_NS // days.size_ns)
     for at in range(newest - young, newest + 1):

@@ -47,28 +47,35 @@ def test_teams_prompts_and_failures_are_kept_apart() -> None:
 
 def test_the_saving_is_what_the_repeats_cost() -> None:
     """All but the first of the equal calls could have been answered from a cache; the prompt cache spares less."""
-    (insight,) = waste().post(calls(50, prompt_hash="abc"))
+    (insight,) = waste().post(calls(50, prompt_hash="abc", tokens=Tokens(2_000, 50)))
 
-    # 50 × (1,000 × 2.50 + 50 × 10) spent, 49 of them for repeats; 49 × 1,000 × (2.50 − 1.25) by the prompt cache
-    assert insight.evidence["spend_30d_usd"] == "0.15"
-    assert insight.estimated_monthly_savings_usd == "0.147"
-    assert insight.evidence["repeats_in_window_usd"] == "0.147"
-    assert insight.evidence["prompt_cache_would_save_in_window_usd"] == "0.06125"
+    # 50 × (2,000 × 2.50 + 50 × 10) spent, 49 of them for repeats; 49 × 2,000 × (2.50 − 1.25) by the prompt cache
+    assert insight.evidence["spend_30d_usd"] == "0.275"
+    assert insight.estimated_monthly_savings_usd == "0.2695"
+    assert insight.evidence["repeats_in_window_usd"] == "0.2695"
+    assert insight.evidence["prompt_cache_would_save_in_window_usd"] == "0.1225"
     assert observed(insight) == {
         "calls": 50,
         "repeats": 49,
         "repeats_served_by_prompt_cache": 0,
         "calls_that_report_cached_tokens": 0,
-        "input_tokens": 50_000,
+        "input_tokens": 100_000,
         "cached_tokens": 0,
     }
 
 
-def test_without_a_cache_price_the_prompt_cache_spares_nothing() -> None:
-    """Where the provider sells no cached input, only a cache of answers helps."""
-    (insight,) = waste().post(calls(50, prompt_hash="abc", request_model="gpt-4"))
+@pytest.mark.parametrize(
+    ("model", "count", "saving"),
+    [
+        ("gpt-4", 2_000, "3.087"),  # 49 × (2,000 × 30 + 50 × 60): it has no prompt cache
+        ("gpt-4o", 1_023, "0.1498175"),  # 49 × (1,023 × 2.50 + 50 × 10): too short for it
+    ],
+)
+def test_where_no_prompt_cache_could_help_it_spares_nothing(model: str, count: int, saving: str) -> None:
+    """Without a prompt cache, or below its minimum, only a cache of answers helps."""
+    (insight,) = waste().post(calls(50, prompt_hash="abc", request_model=model, tokens=Tokens(count, 50)))
 
-    assert insight.estimated_monthly_savings_usd == "1.617"  # 49 × (1,000 × 30 + 50 × 60)
+    assert insight.estimated_monthly_savings_usd == saving
     assert insight.evidence["prompt_cache_would_save_in_window_usd"] == "0"
 
 
@@ -90,12 +97,12 @@ def test_reported_zero_and_nothing_reported_are_told_apart(cached: int | None, w
 def test_repeats_that_the_prompt_cache_served_are_told_when_asked_for() -> None:
     """With `served_too` what was still paid is the waste, with the served part in numbers of its own."""
     shard = waste(served_too=True)
-    (insight,) = shard.post(calls(50, prompt_hash="abc", tokens=Tokens(1_000, 50, 800)))
+    (insight,) = shard.post(calls(50, prompt_hash="abc", tokens=Tokens(2_000, 50, 1_800)))
 
     assert observed(insight)["repeats_served_by_prompt_cache"] == 50
-    assert observed(insight)["cached_tokens"] == 40_000
-    # 50 × (200 × 2.50 + 800 × 1.25 + 50 × 10) spent; the last 200 tokens are what the prompt cache left
-    assert insight.estimated_monthly_savings_usd == "0.098"  # 49 × 0.002
+    assert observed(insight)["cached_tokens"] == 90_000
+    # 50 × (200 × 2.50 + 1,800 × 1.25 + 50 × 10) spent; the last 200 tokens are what the prompt cache left
+    assert insight.estimated_monthly_savings_usd == "0.15925"  # 49 × 0.00325
     assert insight.evidence["prompt_cache_would_save_in_window_usd"] == "0.01225"  # 49 × 200 × 1.25
     assert "partly" in insight.title
 
