@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from tokensense_otel.core.config import Config
+from tokensense_otel.exporters.selection.config import RouteConfig
 
 
 class ExporterConfig(Config):
@@ -24,6 +25,23 @@ class ExporterConfig(Config):
 
     timeout_s: float = Field(default=15.0, gt=0, le=120)
     """Total time that one send may take."""
+
+    routes: tuple[RouteConfig, ...] = ()
+    """Which insights it gets; every one unless this says otherwise. One route that takes an insight is enough, and what
+    follows of a finding goes where its firing went."""
+
+    fallback: str = ""
+    """The name of an exporter that gets what this one could not deliver within `fallback_after_s`."""
+
+    fallback_after_s: float = Field(default=300.0, gt=0)
+    """How long a message may wait here before `fallback` gets it as well."""
+
+    merge_waiting: bool = True
+    """Whether what came and went while the endpoint took nothing is left out, and of several updates all but the
+    newest. What is left out is on record as suppressed, with the reason."""
+
+    digest_after_s: float = Field(default=120.0, ge=0)
+    """When what waits would take longer than this at the endpoint's pace, it is told in digests. 0 means never."""
 
 
 class HttpExporterConfig(ExporterConfig):

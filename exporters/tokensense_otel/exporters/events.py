@@ -33,6 +33,12 @@ HELD = Happening(
     labels=("exporter",),
     level=logging.INFO,
 )
+FELL_BACK = Happening(
+    "exporter_fell_back",
+    "Deliveries that another exporter took on because theirs could not be made in time.",
+    labels=("exporter", "to"),
+    level=logging.WARNING,
+)
 FAILING = Happening(
     "exporter_failing",
     "Times sends began to fail, or to fail in another way; they are tried again.",

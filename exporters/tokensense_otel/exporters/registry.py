@@ -6,7 +6,7 @@ the configuration file. Every problem is a `ConfigError` of one line that begins
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,20 @@ _METHODS = ("render", "start", "send", "aclose")
 _COROUTINES = ("start", "send", "aclose")
 
 
-def load_exporters(raw: Mapping[str, Mapping[str, Any]], *, base_dir: Path) -> list[NamedExporter]:
+def load_exporters(
+    raw: Mapping[str, Mapping[str, Any]], *, base_dir: Path, among: Collection[str] | None = None
+) -> list[NamedExporter]:
     """The configured exporters, checked and built, not started. `base_dir` is the configuration file's folder.
+
+    `among` are the names that a fallback may be of, where these are not all that are configured.
 
     Raises:
         ConfigError: `exporters.ops.secret: …`, at the first problem.
     """
-    return [_load(name, section, base_dir) for name, section in raw.items()]
+    loaded = [_load(name, section, base_dir) for name, section in raw.items()]
+    for named in loaded:
+        _check_fallback(named, raw.keys() if among is None else among)
+    return loaded
 
 
 def installed_types() -> dict[str, str]:
@@ -64,6 +71,15 @@ def _load(name: str, section: Any, base_dir: Path) -> NamedExporter:
     except Exception as error:  # noqa: BLE001 - somebody else's code
         said = str(error) if isinstance(error, ConfigError) else f"it raised {type(error).__name__}"
         raise ConfigError(f"{key}: {kind} cannot be built: {said}") from None
+
+
+def _check_fallback(named: NamedExporter, names: Collection[str]) -> None:
+    fallback = named.config.fallback
+    if fallback and (fallback == named.name or fallback not in names):
+        others = [name for name in names if name != named.name]
+        raise ConfigError(
+            f"exporters.{named.name}.fallback: there is no other exporter {fallback!r}; {meant(fallback, others)}"
+        )
 
 
 def _check_shape(cls: Any, kind: str, key: str) -> None:

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.dataflow.rules.config import RulesConfig
-from tokensense_otel.service.config import ProjectConfig, Settings
-from tokensense_otel.service.loading import overrides, prices
-from tokensense_otel.service.loading.document import Document, parse
+from tokensense_otel.service.config import Settings
+from tokensense_otel.service.loading import overrides, plugins, prices
+from tokensense_otel.service.loading.document import Document, dotted, parse
 from tokensense_otel.service.loading.problems import Problems, describe
 from tokensense_otel.service.loading.references import References
 
@@ -29,7 +29,9 @@ class Loaded:
     settings: Settings
     raw: dict[str, Any]
     base_dir: Path
-    """The folder that relative paths of secrets and exporters start from."""
+    """The folder that relative paths of secrets, exporters and rules start from."""
+    path: Path | None = None
+    """The file, where there is one: its rules are read again when it changes."""
 
     def __repr__(self) -> str:
         return f"Loaded({self.settings!r})"
@@ -51,38 +53,52 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     References(document, environ, base_dir, problems).resolve(Settings)
     overrides.apply(document, Settings, environ, problems)
     prices.bring_in(document, environ, base_dir, problems)
+    plugins.find(document, base_dir)
     settings = _check(document, base_dir, problems)
-    return Loaded(settings, document.data, base_dir)
+    return Loaded(settings, document.data, base_dir, Path(document.name).absolute() if document.name else None)
 
 
-def restore(raw: dict[str, Any], base_dir: Path) -> Loaded:
+def restore(raw: dict[str, Any], base_dir: Path, path: Path | None = None) -> Loaded:
     """Settings that a supervisor has checked before."""
-    return Loaded(Settings.model_validate(raw), raw, base_dir)
+    return Loaded(Settings.model_validate(raw), raw, base_dir, path)
 
 
-def load_rules(path: Path, environ: Mapping[str, str]) -> tuple[RulesConfig, dict[str, ProjectConfig]]:
-    """Rules and projects of a configuration file, or of one that holds just what stands beneath `rules`.
+def load_rules(path: Path, environ: Mapping[str, str]) -> Settings:
+    """A configuration of which `rules`, `tenants` and `projects` count; or a file of just what stands beneath `rules`.
 
     Raises:
         ConfigError: as `load` does.
     """
-    document, base_dir = _read(path)
+    document, base_dir = read_document(path)
+    return check_rules(document, base_dir, environ)
+
+
+def check_rules(document: Document, base_dir: Path, environ: Mapping[str, str]) -> Settings:
+    """As `load_rules`, of a document that was read already."""
     if not set(document.data) & set(Settings.model_fields):
         places = {("rules", *key): place for key, place in document.places.items()}
         document = Document(document.name, {"rules": document.data}, places)
     problems = Problems()
     References(document, environ, base_dir, problems).resolve(Settings)
+    plugins.find(document, base_dir)
     settings = _validate(document, problems)
     problems.raise_any()
     assert settings is not None  # noqa: S101 - otherwise there was a problem
-    return settings.rules, settings.projects
+    return settings
 
 
 def _read(path: Path | None) -> tuple[Document, Path]:
-    if path is None:
-        if not DEFAULT_FILE.is_file():
-            return Document(""), Path.cwd()
-        path = DEFAULT_FILE
+    if path is None and not DEFAULT_FILE.is_file():
+        return Document(""), Path.cwd()
+    return read_document(path or DEFAULT_FILE)
+
+
+def read_document(path: Path) -> tuple[Document, Path]:
+    """A YAML file and its folder, by whose lines problems are told.
+
+    Raises:
+        ConfigError: when it cannot be read or is no YAML mapping.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -109,12 +125,29 @@ def _validate(document: Document, problems: Problems) -> Settings | None:
     except ValidationError as error:
         describe(error, Settings, document, problems)
         return None
-    for name, project in settings.projects.items():
+    said = {("tenants", name): tenant.rules for name, tenant in settings.tenants.items()}
+    said |= {("projects", name): project.rules for name, project in settings.projects.items()}
+    for place, rules in said.items():
         try:
-            settings.rules.overridden(project.rules)
+            settings.rules.overridden(rules)
         except ValidationError as error:
-            describe(error, RulesConfig, document, problems, ("projects", name, "rules"))
+            describe(error, RulesConfig, document, problems, (*place, "rules"))
+    if not problems.lines:
+        _check_together(settings, document, problems)
     return settings
+
+
+def _check_together(settings: Settings, document: Document, problems: Problems) -> None:
+    """What a tenant and a project say may each be right and not fit together."""
+    try:
+        settings.rule_set  # noqa: B018 - it is made to see whether it can be
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        text = found.get("ctx", {}).get("error", found["msg"])
+        path = ("projects",)
+        problems.add(
+            document.place(path), path, f"with what a tenant says, {dotted(found['loc'])} does not fit: {text}"
+        )
 
 
 def _check_exporters(settings: Settings | None, document: Document, base_dir: Path, problems: Problems) -> None:
@@ -128,7 +161,7 @@ def _check_exporters(settings: Settings | None, document: Document, base_dir: Pa
         if problems.concerns(("exporters", name)):
             continue
         try:
-            load_exporters({name: section}, base_dir=base_dir)
+            load_exporters({name: section}, base_dir=base_dir, among=sections)
         except ConfigError as error:
             key, _, text = str(error).partition(": ")
             path = tuple(key.split("."))

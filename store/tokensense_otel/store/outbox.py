@@ -1,31 +1,22 @@
 """The outbox: what is to be delivered to whom, and what became of it.
 
-Delivery: at least once. Insights are rows of the store already; `enqueue` turns those that are new into one delivery
-for each exporter, in the same transaction that moves the exporter's cursor, so none is passed over and none comes
-twice. What was under way when a process died is still pending, and is sent again under the same insight id.
+Delivery: at least once. What was under way when a process died is still pending, and is sent again under the same
+insight id. What comes in, and how none is passed over, is in `intake`.
 
 For each exporter, at every moment: accepted = delivered + dead + suppressed + pending (`audit`). One process delivers.
 """
 
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import Engine
 
-from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.core.config import JsonObject
-from tokensense_otel.store.database import writing
+from tokensense_otel.store.intake import Intake, State
 from tokensense_otel.store.schema import cursors, deliveries, insights
 
-
-class State(StrEnum):
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    DEAD = "dead"
-    SUPPRESSED = "suppressed"
+__all__ = ["Audit", "Delivery", "Outbox", "State", "Verdict"]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,54 +70,8 @@ class Audit(NamedTuple):
         return self.accepted == self.delivered + self.dead + self.suppressed + self.pending
 
 
-class Outbox:
-    def __init__(self, engine: Engine, clock: Clock = system_clock) -> None:
-        self._reading = engine
-        self._writing = writing(engine)
-        self._clock = clock
-
-    def register(self, exporters: Iterable[str]) -> None:
-        """Begin to accept for these exporters. One that is new starts with the next insight, not with history."""
-        newest = sa.select(sa.func.coalesce(sa.func.max(insights.c.seq), 0)).scalar_subquery()
-        with self._writing.begin() as connection:
-            known = {row.exporter: row.removed for row in connection.execute(sa.select(cursors))}
-            for name in exporters:
-                if name not in known:
-                    connection.execute(cursors.insert().values(exporter=name, seq=newest, accepted=0, removed=0))
-                elif known[name]:
-                    connection.execute(_cursor(name).values(seq=newest, removed=0))
-
-    def retire(self, configured: Iterable[str]) -> dict[str, int]:
-        """Stop accepting for every exporter not named; how many waiting deliveries that suppressed, for each."""
-        kept = set(configured)
-        suppressed: dict[str, int] = {}
-        with self._writing.begin() as connection:
-            for name in connection.execute(sa.select(cursors.c.exporter).where(cursors.c.removed == 0)).scalars().all():
-                if name in kept:
-                    continue
-                pending = sa.and_(deliveries.c.exporter == name, deliveries.c.state == State.PENDING)
-                ended = {"state": State.SUPPRESSED, "reason": "exporter removed", "ended_ns": self._clock()}
-                suppressed[name] = connection.execute(deliveries.update().where(pending).values(ended)).rowcount
-                connection.execute(_cursor(name).values(removed=1))
-        return suppressed
-
-    def newest(self) -> int:
-        """The sequence number of the newest insight: cheap, to see whether there is anything to `enqueue`."""
-        with self._reading.connect() as connection:
-            return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(insights.c.seq), 0))).scalar_one())
-
-    def enqueue(self, exporters: Iterable[str]) -> int:
-        """Accept the insights that came since, for exporters that are registered; how many deliveries that made."""
-        now, accepted = self._clock(), 0
-        with self._writing.begin() as connection:
-            for name in exporters:
-                made = connection.execute(_new_deliveries(name, now)).rowcount
-                if made:
-                    reached = sa.select(sa.func.max(deliveries.c.seq)).where(deliveries.c.exporter == name)
-                    moved = {"seq": reached.scalar_subquery(), "accepted": cursors.c.accepted + made}
-                    connection.execute(_cursor(name).values(moved))
-                    accepted += made
-        return accepted
+class Outbox(Intake):
+    """What waits and what became of it; what it takes in is `Intake`."""
 
     def due(self, exporter: str, now_ns: int | None, limit: int) -> list[Delivery]:
         """Up to `limit` deliveries that may be sent, oldest first: the first of each lane whose time has come.
@@ -231,23 +176,6 @@ class Outbox:
         )
         with self._reading.connect() as connection:
             return [Audit(*row) for row in connection.execute(query)]
-
-
-def _cursor(exporter: str) -> sa.Update:
-    return cursors.update().where(cursors.c.exporter == exporter)
-
-
-def _new_deliveries(exporter: str, now_ns: int) -> sa.Insert:
-    reached = sa.select(cursors.c.seq).where(cursors.c.exporter == exporter, cursors.c.removed == 0).scalar_subquery()
-    fresh = {"state": State.PENDING, "attempts": 0, "ambiguous": 0, "degraded": 0, "queued_ns": now_ns, "next_ns": 0}
-    constants = {"exporter": exporter, "reason": "", **fresh}
-    columns = {"seq": insights.c.seq, "insight_id": insights.c.id, "episode_id": insights.c.episode_id}
-    source = (
-        sa.select(*columns.values(), *(sa.literal(value) for value in constants.values()))
-        .where(insights.c.seq > reached)
-        .order_by(insights.c.seq)
-    )
-    return deliveries.insert().from_select([*columns, *constants], source)
 
 
 def _listing() -> sa.Select[Any]:

@@ -109,6 +109,7 @@ deliveries = Table(
     Column("reason", Text, nullable=False),
     Column("receipt", Text),
     Column("held", String, nullable=False, server_default=""),
+    Column("stands_in", String, nullable=False, server_default=""),
     Index("deliveries_once", "exporter", "seq", unique=True),
     Index("deliveries_state", "exporter", "state", "seq"),
     Index("deliveries_lane", "exporter", "episode_id", "seq"),

@@ -129,7 +129,8 @@ def test_a_class_in_a_file_is_found(tmp_path: Path) -> None:
     section = {"type": "./mine.py:Mine", "greeting": "hello"}
     assert load(section, base_dir=tmp_path).greeting == "hello"
     assert refusal(section | {"greting": 1}, base_dir=tmp_path).endswith(
-        "did you mean greeting? There are: greeting, max_age_s, max_in_flight, min_interval_s, timeout_s, type"
+        "did you mean greeting? There are: digest_after_s, fallback, fallback_after_s, greeting, max_age_s, "
+        "max_in_flight, merge_waiting, min_interval_s, routes, timeout_s, type"
     )
 
 
@@ -174,3 +175,13 @@ def test_two_plugins_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     """Both are named, so that one can be uninstalled."""
     points(monkeypatch, mine="a.b:C", mine_="d.e:F")
     assert refusal({"type": "mine"}) == "exporters.ops.type: mine is in a.b:C and d.e:F; uninstall one of them"
+
+
+@pytest.mark.parametrize("fallback", ["nobody", "ops"])
+def test_a_fallback_is_another_exporter(fallback: str) -> None:
+    """One that is not configured, or the exporter itself, is refused with the names there are."""
+    sections = {"ops": {"type": "console", "fallback": fallback}, "mail": {"type": "console"}}
+    with pytest.raises(ConfigError, match=r"exporters\.ops\.fallback: there is no other exporter"):
+        load_exporters(sections, base_dir=Path())
+    sections["ops"]["fallback"] = "mail"
+    assert len(load_exporters(sections, base_dir=Path())) == 2

@@ -19,6 +19,8 @@ from tokensense_otel.exporters.delivery.policy import Policy, policy_of
 from tokensense_otel.exporters.delivery.sender import Sender
 from tokensense_otel.exporters.exporter import NamedExporter
 from tokensense_otel.exporters.muting.gate import Gate
+from tokensense_otel.exporters.selection.routing import is_routed
+from tokensense_otel.store.intake import Wants
 from tokensense_otel.store.outbox import Outbox
 
 P = ParamSpec("P")
@@ -28,6 +30,8 @@ POLL_S = 0.1
 """How often the store is asked for new insights: one look at the end of an index."""
 
 _GAUGE_EVERY = 50  # polls
+_FALL_BACK_EVERY = 10
+_SECOND = 1_000_000_000
 
 
 class Ring:
@@ -44,6 +48,9 @@ class Ring:
         self._outbox = outbox
         self._gate = gate
         self._names = [named.name for named in exporters]
+        self._wants = {named.name: _wants(named, clock) for named in exporters if named.config.routes}
+        self._fallbacks = {named.name: named.config for named in exporters if named.config.fallback}
+        self._clock = clock
         # One thread: SQLite has one writer anyway, and the event loop never waits for a disk.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._senders = [
@@ -92,7 +99,7 @@ class Ring:
             try:
                 newest = await self._store(self._outbox.newest)
                 if newest != seen:
-                    accepted = await self._store(self._outbox.enqueue, self._names)
+                    accepted = await self._store(self._outbox.enqueue, self._names, self._wants)
                     seen = newest
                     if accepted:
                         events.ACCEPTED(accepted)
@@ -100,6 +107,8 @@ class Ring:
                             await self._store(self._gate.settle, name)
                         for sender in self._senders:
                             sender.wake()
+                if polls % _FALL_BACK_EVERY == 0:
+                    await self._fall_back()
                 if polls % _GAUGE_EVERY == 0:
                     for name, count in (await self._store(self._outbox.waiting, self._names)).items():
                         events.PENDING.set(count, exporter=name)
@@ -110,5 +119,18 @@ class Ring:
                 async with asyncio.timeout(POLL_S):
                     await self._wake.wait()
 
+    async def _fall_back(self) -> None:
+        """Let the exporters that stand in for others deliver what those could not."""
+        for name, config in self._fallbacks.items():
+            overdue_ns = self._clock() - int(config.fallback_after_s * _SECOND)
+            count = await self._store(self._outbox.fall_back, name, config.fallback, overdue_ns)
+            if count:
+                events.FELL_BACK(count, exporter=name, to=config.fallback, deliveries=count)
+                self.wake()
+
     async def _store(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *args, **kwargs))
+
+
+def _wants(named: NamedExporter, clock: Clock) -> Wants:
+    return lambda insight: is_routed(insight, named.config.routes, clock())

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from tokensense_otel.core.insight import Insight, Status, rfc3339
 from tokensense_otel.core.mutes import Mute, matches, parse_matcher
-from tokensense_otel.exporters.muting.calendar import open_until
 from tokensense_otel.exporters.muting.config import MaintenanceConfig
+from tokensense_otel.exporters.selection.calendar import open_until
 from tokensense_otel.store.held import Waiting
 
 

@@ -58,7 +58,7 @@ def send_test(
     section = loaded.settings.exporters.get(name)
     if section is None:
         raise ConfigError(f"exporters: there is no exporter {name!r}; {nearest(name, loaded.settings.exporters)}")
-    (named,) = load_exporters({name: section}, base_dir=loaded.base_dir)
+    (named,) = load_exporters({name: section}, base_dir=loaded.base_dir, among=loaded.settings.exporters)
     # What the console exporter prints is the message itself: beside the answer when that has to be one document.
     with contextlib.redirect_stdout(sys.stderr) if format_ is Format.JSON else contextlib.nullcontext():
         result = asyncio.run(send(named))

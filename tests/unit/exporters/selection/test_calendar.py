@@ -5,8 +5,8 @@ from datetime import datetime
 import pytest
 from pydantic import ValidationError
 
-from tokensense_otel.exporters.muting.calendar import open_until
 from tokensense_otel.exporters.muting.config import MaintenanceConfig
+from tokensense_otel.exporters.selection.calendar import open_until
 
 
 def at(text: str) -> int:

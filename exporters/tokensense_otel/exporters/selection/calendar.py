@@ -1,4 +1,4 @@
-"""When a maintenance window is open, in the local time of its zone. Pure: time is passed in.
+"""When a window of hours is open, in the local time of its zone. Pure: time is passed in.
 
 Where the clock passes a local time twice, or leaps over it, the longest reading is taken: a window that is an hour too
 long once a year harms less than a page in the middle of the work.
@@ -7,12 +7,12 @@ long once a year harms less than a page in the middle of the work.
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from tokensense_otel.exporters.muting.config import DAYS, MaintenanceConfig, clock_time
+from tokensense_otel.exporters.selection.config import DAYS, HoursConfig, clock_time
 
 _SECOND = 1_000_000_000
 
 
-def open_until(window: MaintenanceConfig, now_ns: int) -> int | None:
+def open_until(window: HoursConfig, now_ns: int) -> int | None:
     """When the window that is open at `now_ns` ends, `None` where none is. Unix nanoseconds."""
     zone = ZoneInfo(window.timezone)
     today = datetime.fromtimestamp(now_ns // _SECOND, UTC).astimezone(zone).date()
@@ -26,7 +26,7 @@ def open_until(window: MaintenanceConfig, now_ns: int) -> int | None:
     return max(ends, default=None)
 
 
-def _on(window: MaintenanceConfig, day: date, zone: ZoneInfo) -> tuple[int, int]:
+def _on(window: HoursConfig, day: date, zone: ZoneInfo) -> tuple[int, int]:
     start, end = clock_time(window.start), clock_time(window.end)
     overnight = end == time() or end <= start
     return min(_instants(day, start, zone)), max(_instants(day + timedelta(days=overnight), end, zone))
