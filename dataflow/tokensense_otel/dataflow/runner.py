@@ -26,9 +26,10 @@ from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.decode import Decoder, Quarantine
 from tokensense_otel.dataflow.deltas import Deltas
 from tokensense_otel.dataflow.facts import Covered, MemorySample, MeterPoint, ToolUse
+from tokensense_otel.dataflow.judging import Judge
 from tokensense_otel.dataflow.normalise import NormaliseConfig, Normaliser
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules import RuleSet, RuleShard
+from tokensense_otel.dataflow.rules import RuleSet
 from tokensense_otel.receiver.log.entry import Entry
 
 # Recordings carry no time of reception; a clock that stands still never closes a trace.
@@ -63,7 +64,7 @@ class InProcessRunner:
         self._witness = Witness()
         self._identities = Identities(accounting, catalogue.cost)
         self._twins = Twins(accounting, catalogue.cost)
-        self._rules = RuleShard(rules, catalogue)
+        self._rules = rules
         self._deltas = Deltas()
         self._calls: dict[tuple[str, bytes, bytes], Call] = {}
         self._tools: Counter[ToolUse] = Counter()
@@ -109,10 +110,10 @@ class InProcessRunner:
 
     def finish(self) -> Outcome:
         deltas = self._deltas.trimmed()
-        return Outcome(deltas.usage, deltas.accounting, self._judge(), deltas.tallies)
+        return Outcome(deltas.usage, deltas.accounting, self.judge(self._rules), deltas.tallies)
 
-    def _judge(self) -> list[Insight]:
-        """The rules over calls and samples in event time, with every timer that falls between them."""
+    def judge(self, rules: RuleSet) -> list[Insight]:
+        """What rules find in the recording: those in force, or others that are tried on it."""
         moments: list[tuple[int, bytes, bytes, Call | MemorySample | ToolUse]] = [
             (call.end_ns, call.trace_id, call.span_id, call) for call in self._calls.values()
         ]
@@ -121,18 +122,20 @@ class InProcessRunner:
             (use.time_ns, use.trace_id, f"{use.scope}\x1f{use.name}\x1f{use.args_hash}".encode(), use)
             for use in self._tools.elements()
         ]
+        judge = Judge(rules, self._catalogue)
         insights: list[Insight] = []
         for now_ns, _, _, item in sorted(moments, key=lambda moment: moment[:3]):
-            wake = self._rules.next_wake()
-            while wake is not None and wake <= now_ns:
-                insights += self._rules.advance(wake)
-                after = self._rules.next_wake()
-                wake = after if after is not None and after > wake else None
-            if isinstance(item, Call):
-                insights += self._rules.ingest([Posting(1, item)], [], now_ns)
-            else:
-                insights += self._rules.ingest([], [item], now_ns)
+            insights += judge.take(item, now_ns)
         return insights
+
+    def calls(self) -> Iterable[Call]:
+        """What is on the books, priced, in no particular order."""
+        return self._calls.values()
+
+    def span_ns(self) -> int:
+        """From the first call of the recording to the last."""
+        ends = [call.end_ns for call in self._calls.values()]
+        return max(ends) - min(ends) if ends else 0
 
 
 def _split(postings: list[Posting], wanted: Callable[[Posting], bool]) -> tuple[list[Posting], list[Posting]]:

@@ -37,6 +37,11 @@ class ProjectConfig(Config):
     """Thresholds of this project that differ from `rules`."""
 
 
+class TenantConfig(Config):
+    rules: dict[str, dict[str, Any]] = Field(default={})
+    """Thresholds of this tenant that differ from `rules`."""
+
+
 class Settings(Config):
     data_dir: Path = Path("tokensense-data")
     """The folder for everything that has to survive: log, store, recovery. Relative to where the command is run."""
@@ -56,8 +61,11 @@ class Settings(Config):
     """Windows that come again, in which findings wait: a name of your own → its keys. See docs/silences.md."""
     rules: RulesConfig = RulesConfig()
     """Thresholds: a rule's name → its keys. See docs/rules/README.md."""
+    tenants: dict[str, TenantConfig] = Field(default={})
+    """What is different for a tenant."""
     projects: dict[str, ProjectConfig] = Field(default={})
-    """What is different for a project (`tokensense.project`, or the project of the sender's key)."""
+    """What is different for a project (`tokensense.project`, or the project of the sender's key); it counts more than
+    what is said for the tenant."""
     prices: PricesConfig = PricesConfig()
     """Your own prices, contract factors and names of models, laid over the price list. See docs/prices.md."""
     attribution: AttributionConfig = AttributionConfig()
@@ -91,12 +99,16 @@ class Settings(Config):
 
     @property
     def rule_set(self) -> RuleSet:
-        """The rules with what each project overrides.
+        """The rules with what each tenant and project overrides.
 
         Raises:
-            ValueError: when a project overrides what does not exist.
+            ValueError: when one overrides what does not exist.
         """
-        return RuleSet(self.rules, {name: project.rules for name, project in self.projects.items()})
+        return RuleSet(
+            self.rules,
+            {name: project.rules for name, project in self.projects.items()},
+            {name: tenant.rules for name, tenant in self.tenants.items()},
+        )
 
     @property
     def normalise(self) -> NormaliseConfig:

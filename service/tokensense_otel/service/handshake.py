@@ -27,9 +27,10 @@ class Ready:
     endpoints: dict[str, str]
 
 
-def encode_settings(raw: Mapping[str, Any], base_dir: Path) -> bytes:
+def encode_settings(raw: Mapping[str, Any], base_dir: Path, path: Path | None = None) -> bytes:
     """The line that a part reads first."""
-    return json.dumps({"settings": raw, "base_dir": str(base_dir)}, default=str).encode() + b"\n"
+    message = {"settings": raw, "base_dir": str(base_dir), "path": None if path is None else str(path)}
+    return json.dumps(message, default=str).encode() + b"\n"
 
 
 def read_settings(source: IO[bytes]) -> Loaded:
@@ -42,7 +43,8 @@ def read_settings(source: IO[bytes]) -> Loaded:
     if not line.endswith(b"\n"):
         raise EOFError("the supervisor is gone")
     message = json.loads(line)
-    return restore(message["settings"], Path(message["base_dir"]))
+    path = message["path"]
+    return restore(message["settings"], Path(message["base_dir"]), None if path is None else Path(path))
 
 
 def encode_ready(part: str, endpoints: Mapping[str, str]) -> bytes:

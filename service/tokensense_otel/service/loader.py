@@ -161,7 +161,7 @@ def _check_exporters(settings: Settings | None, document: Document, base_dir: Pa
         if problems.concerns(("exporters", name)):
             continue
         try:
-            load_exporters({name: section}, base_dir=base_dir, among=sections)
+            load_exporters({name: section}, base_dir=base_dir)
         except ConfigError as error:
             key, _, text = str(error).partition(": ")
             path = tuple(key.split("."))

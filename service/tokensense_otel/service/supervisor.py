@@ -54,7 +54,7 @@ class Supervisor:
     ) -> None:
         self._raw: dict[str, Any] = loaded.raw
         self.units = units_of(loaded.settings, parts)
-        self._base_dir = loaded.base_dir
+        self._base_dir, self._path = loaded.base_dir, loaded.path
         self._drain_s = loaded.settings.dataflow.drain_s
         self._environ = environ
         self._changed = changed
@@ -136,7 +136,7 @@ class Supervisor:
             process.terminate()
         assert process.stdin is not None  # noqa: S101 - a pipe was asked for
         with contextlib.suppress(ConnectionError):  # it died at once; its exit code says more
-            process.stdin.write(encode_settings(self._raw, self._base_dir))
+            process.stdin.write(encode_settings(self._raw, self._base_dir, self._path))
             await process.stdin.drain()
         return process, read_end
 

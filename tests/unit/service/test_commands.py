@@ -292,14 +292,61 @@ def test_replay_gives_the_same_answer_every_time(tokensense: Tokensense) -> None
 
 
 def test_replay_backtests_other_rules(tokensense: Tokensense, tmp_path: Path) -> None:
-    """`--rules` and `rules test` judge with the file's thresholds: two calls are enough when it says so."""
+    """`--rules` judges with the file's thresholds, two calls are enough when it says so, beside those in force."""
     (tmp_path / "rules.yaml").write_text("MODEL_MISUSE: {min_calls: 2, max_output_tokens: 100000}")
     folder = str(CAPTURES / "openai_v2")
     assert tokensense("replay", folder, "--format", "json").document["insights"] == []
-    found = tokensense("replay", folder, "--rules", "rules.yaml", "--format", "json").document["insights"]
-    assert {insight["rule"] for insight in found} == {"MODEL_MISUSE"}
-    again = tokensense("rules", "test", folder, "--rules", "rules.yaml", "--format", "json").document["insights"]
-    assert again == found
+    document = tokensense("replay", folder, "--rules", "rules.yaml", "--format", "json").document
+    assert {insight["rule"] for insight in document["insights"]} == {"MODEL_MISUSE"}
+    (row,) = document["backtest"]["rules"]
+    assert row["rule"] == "MODEL_MISUSE"
+    assert (row["tried"]["notifications"], row["in_force"]["findings"]) == (len(document["insights"]), 0)
+    assert row["tried"]["pages_per_week"] is None  # the recording is of a few seconds
+    assert "together" in tokensense("replay", folder, "--rules", "rules.yaml").out
+
+
+RULE_TESTS = """\
+rules: {custom: [{name: MINE, metric: calls, window: 1h, compare: {above: 5}}]}
+tests:
+  - name: the sixth call
+    calls: [{team: a, values: 1x7}]
+    expect: [{at: 4m}, {at: 6m, insights: [{rule: MINE, scope: {team: %s}}]}]
+"""
+
+
+def test_rule_tests_pass_or_say_what_differs(tokensense: Tokensense, tmp_path: Path) -> None:
+    """A file of tests is run: exit 0 when all is as promised, else 1 with where and in what it differs."""
+    (tmp_path / "tests.yaml").write_text(RULE_TESTS % "a")
+    assert tokensense("rules", "test", "tests.yaml").code == 0
+
+    (tmp_path / "tests.yaml").write_text(RULE_TESTS % "b")
+    done = tokensense("rules", "test", "tests.yaml")
+    assert done.code == 1
+    assert done.out.splitlines() == [
+        "FAILED tests.yaml:3: the sixth call",
+        "       at 6m:",
+        "         expected MINE firing (team=b), but told was:",
+        "           scope.team: expected 'b', told 'a'",
+        "0 passed, 1 failed",
+    ]
+    document = tokensense("rules", "test", "tests.yaml", "--format", "json").document
+    assert (document["ok"], document["tests"][0]["differences"][0]["at"]) == (False, "6m")
+
+
+def test_rules_of_ones_own_are_listed_with_the_others(tokensense: Tokensense, tmp_path: Path) -> None:
+    """A rule in YAML is in the list, is shown with what it compares, and is checked by line."""
+    text = "rules:\n  custom:\n    - {name: MINE, metric: errors, aggregate: share, compare: {above: 5%}}\n"
+    (tmp_path / "tokensense.yaml").write_text(text)
+    rules = {rule["name"]: rule for rule in tokensense("rules", "list", "--format", "json").document["rules"]}
+    assert rules["MINE"]["description"] == "Share of failed calls over 24h is above 5%."
+    assert "compare={above: 5%}" in tokensense("rules", "list").out
+    assert "judged for each team" in tokensense("rules", "show", "mine").out
+    assert tokensense("rules", "check", "--format", "json").document["own"] == 1
+
+    (tmp_path / "tokensense.yaml").write_text(text.replace("errors", "erors"))
+    done = tokensense("rules", "check")
+    assert done.code == 2
+    assert done.err == "tokensense.yaml:3: rules.custom.0.metric: there is no metric 'erors'; write errors\n"
 
 
 def test_rules_show_what_is_in_force(tokensense: Tokensense, tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_rules_are_read_bare_or_whole(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     for text in ("rules:\n  SPIKE: {multiplier: 9}\n", "SPIKE: {multiplier: 9}\n"):
         file.write_text(text)
-        assert load_rules(file, os.environ)[0].SPIKE.multiplier == 9
+        assert load_rules(file, os.environ).rules.SPIKE.multiplier == 9
     file.write_text("LONG_PROMPTS: {}\nSPYKE: {multiplier: 9}\n")
     with pytest.raises(ConfigError, match=r"rules\.yaml:2: rules\.SPYKE: there is no such key; write SPIKE$"):
         load_rules(file, os.environ)

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
-from pydantic import Field, ModelWrapValidatorHandler, create_model, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, create_model, model_validator
 
 from tokensense_otel.core.config import Config, refused
 from tokensense_otel.dataflow.rules.language.definition import RuleDefinition
 from tokensense_otel.dataflow.rules.language.yaml_rule import rule_of
 from tokensense_otel.dataflow.rules.overrides import override
-from tokensense_otel.dataflow.rules.plugins import load_plugins
-from tokensense_otel.dataflow.rules.registry import BUILT_IN
+from tokensense_otel.dataflow.rules.plugins import explained, load_plugins
+from tokensense_otel.dataflow.rules.registry import BUILT_IN, RuleInfo, info_of
 from tokensense_otel.dataflow.rules.rule import Level, Rule, RuleConfig
 
 Overrides = Mapping[str, Mapping[str, Any]]
@@ -37,7 +37,11 @@ class _Sections(Config):
         names = data.get("plugins") if isinstance(data, Mapping) else None
         if not isinstance(names, list | tuple) or not names or cls.from_plugins:
             return handler(data)
-        return extended(cls, load_plugins(names)).model_validate(data)
+        rules = load_plugins(names)
+        try:
+            return extended(cls, rules).model_validate(data)
+        except ValidationError as error:
+            raise explained(error, rules) from None
 
     @model_validator(mode="after")
     def _different(self) -> Self:
@@ -73,6 +77,14 @@ class _Sections(Config):
         """Every rule there is, by its name: those that come with TokenSense, plugins, and those written in YAML."""
         rules = (*BUILT_IN, *self.from_plugins, *(rule_of(definition) for definition in self.custom))
         return {rule.name: rule for rule in rules}
+
+    @property
+    def infos(self) -> list[RuleInfo]:
+        """Every rule as it is shown. A rule written in YAML is its own default."""
+        return [
+            info_of(rule, self.of(rule) if isinstance(self.of(rule), RuleDefinition) else rule.config_type())
+            for rule in self.rules.values()
+        ]
 
     def overridden(self, overrides: Overrides) -> "RulesConfig":
         """These rules with some options replaced.
@@ -147,6 +159,16 @@ class RuleSet:
             for rule in self.rules.values()
             if any(config.of(rule).enabled for config in self._in_force.values())
         }
+
+    def after(self, before: "RuleSet") -> "RuleSet":
+        """These rules, and the YAML rules that are gone since, switched off: what they said can be closed."""
+        names = {definition.name for definition in self.defaults.custom}
+        gone = [each for each in before.defaults.custom if each.name not in names and each.name not in self.rules]
+        if not gone:
+            return self
+        off = tuple(each.model_copy(update={"enabled": False}) for each in gone)
+        defaults = self.defaults.model_copy(update={"custom": (*self.defaults.custom, *off)})
+        return RuleSet(defaults, self._projects, self._tenants)
 
     def in_force(self, tenant: str, project: str) -> RulesConfig:
         """What applies to a project of a tenant; where nothing is overridden, the defaults."""

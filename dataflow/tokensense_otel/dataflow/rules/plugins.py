@@ -8,8 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails
+
 from tokensense_otel.core.config import refused
 from tokensense_otel.core.errors import ConfigError
+from tokensense_otel.core.names import nearest
 from tokensense_otel.core.plugins import Plugins
 from tokensense_otel.dataflow.rules.call_rule import CallRule
 from tokensense_otel.dataflow.rules.registry import RULES
@@ -35,6 +39,19 @@ def load_plugins(names: Iterable[Any]) -> tuple[Rule[Any, Any], ...]:
             raise refused(("plugins", index), f"there is a rule {rule.name} already; give it another name")
         rules.append(rule)
     return tuple(rules)
+
+
+def explained(error: ValidationError, rules: Iterable[Rule[Any, Any]]) -> ValidationError:
+    """The error with what to write instead of an unknown option of a plugin, of which no schema tells."""
+    known = {rule.name: rule.config_type.model_fields for rule in rules}
+    lines: list[InitErrorDetails] = []
+    for found in error.errors(include_url=False):
+        where, kind, context = found["loc"], found["type"], found.get("ctx", {})
+        if kind == "extra_forbidden" and len(where) == 2 and where[0] in known:
+            text = f"there is no such key; {nearest(str(where[1]), known[str(where[0])])}"
+            kind, context = "value_error", {"error": text}
+        lines.append({"type": kind, "loc": where, "input": None, "ctx": context})
+    return ValidationError.from_exception_data("rules", lines)
 
 
 def _load(name: str) -> Rule[Any, Any]:

@@ -28,19 +28,19 @@ def replay(
     from tokensense_otel.core.events import configure_logging
     from tokensense_otel.core.usage import DEFAULT_GROUPS
     from tokensense_otel.service.accounting import print_corrections
+    from tokensense_otel.service.replay.backtest import print_backtest
     from tokensense_otel.service.replay.read import Reader
     from tokensense_otel.service.replay.replay import replay as run
     from tokensense_otel.service.replay.replay import with_rules
 
     settings = load(config).settings
     configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
-    if rules is not None:
-        settings = with_rules(settings, rules)
+    tried = None if rules is None else with_rules(settings, rules)
     for path in paths:
         if not path.exists():
             raise ConfigError(f"{path}: there is no such file or folder; write a path to recorded OTLP")
     reader = Reader(lambda where, why: note(f"{where}: passed over: {why}"), settings.receiver.max_request_bytes)
-    document = run(settings, reader, paths)
+    document = run(settings, reader, paths, tried)
     if reader.rejected:
         note(f"{reader.read} requests read, {reader.rejected} files or lines passed over")
     if format_ is Format.JSON:
@@ -48,6 +48,8 @@ def replay(
     else:
         print_usage(document["usage"], DEFAULT_GROUPS)
         print_insights(document["insights"])
+        if tried is not None:
+            print_backtest(document["backtest"])
         print_corrections(document["corrections"])
         say(" ".join(f"{name}={count}" for name, count in document["accounting"].items()))
     if not reader.read:

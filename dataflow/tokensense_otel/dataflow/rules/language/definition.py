@@ -134,7 +134,7 @@ class RuleDefinition(WindowConfig):
     @field_validator("name")
     @classmethod
     def _named(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Z][A-Z0-9_]{1,63}", name):
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
             written = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
             raise ValueError(f"{name!r} is no name of a rule; write it in capitals, as {written or 'MY_RULE'}")
         return name
