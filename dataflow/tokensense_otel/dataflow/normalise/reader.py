@@ -262,9 +262,12 @@ def _error(span: Span, found: Mapping[str, Any], attributes: Mapping[str, Any], 
 
 
 def _finish_reason(value: Any) -> str:
+    """In lower case, without the name of the enumeration that Python prints before it (`FinishReason.MAX_TOKENS`)."""
     if type(value) is list and len(value) == 1 and type(value[0]) is str:
-        return value[0].strip().lower()[:64]
-    return (to_texts(value) or [""])[0].lower()[:64]
+        reason = value[0].strip()
+    else:
+        reason = (to_texts(value) or [""])[0]
+    return reason.lower().removeprefix("finishreason.")[:64]
 
 
 def _first_token(span: Span, found: Mapping[str, Any], dialect: Dialect, problems: Problems) -> int | None:

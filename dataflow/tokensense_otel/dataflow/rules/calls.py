@@ -3,6 +3,7 @@
 from typing import Final
 
 from tokensense_otel.core.call import UNATTRIBUTED, Call, Task
+from tokensense_otel.dataflow.normalise.task import TOOL_CALLED
 
 CUT_SHORT: Final = frozenset(
     {
@@ -21,10 +22,7 @@ CUT_SHORT: Final = frozenset(
         "truncated",
     }
 )
-"""Finish reasons that say that a limit of tokens ended the answer, as `cut_short` spells them."""
-
-TOOL_CALL: Final = frozenset({"tool_calls", "tool_call", "tool_use", "function_call", "tool_calls_requested"})
-"""Finish reasons that say that the model asked for a tool."""
+"""Finish reasons that say that a limit of tokens ended the answer, in lower case as the normaliser gives them."""
 
 
 def place_of(call: Call) -> tuple[str, str]:
@@ -38,19 +36,12 @@ def cut_short(call: Call, at_least: int = 16) -> bool:
 
     An answer that ended at a limit below `at_least` tokens was meant to: a yes or no, a probe.
     """
-    reason = call.finish_reason
-    # Enumerations arrive with their type in front (`finishreason.max_tokens`), and JavaScript spells with dashes.
-    if reason not in CUT_SHORT and (not reason or _plain(reason) not in CUT_SHORT):
+    if call.finish_reason not in CUT_SHORT:
         return False
     limit = call.tokens.output if call.max_output is None else call.max_output
     return limit is None or limit >= at_least
 
 
 def asked_for_tool(call: Call) -> bool:
-    """Whether the answer was a request for a tool, as far as anybody tells."""
-    reason = call.finish_reason
-    return bool(call.task & Task.TOOLS_CALLED) or reason in TOOL_CALL or (bool(reason) and _plain(reason) in TOOL_CALL)
-
-
-def _plain(reason: str) -> str:
-    return reason.rpartition(".")[2].replace("-", "_").replace(" ", "_")
+    """Whether the answer was the call of a tool, as far as anybody tells."""
+    return bool(call.task & Task.TOOLS_CALLED) or call.finish_reason in TOOL_CALLED

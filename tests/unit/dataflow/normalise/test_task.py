@@ -34,12 +34,21 @@ def test_a_call_of_which_nobody_tells_is_unknown_not_plain() -> None:
         ({"gen_ai.tool.definitions": "[]"}, False),
         ({"gen_ai.response.finish_reasons": ["tool_calls"]}, True),
         ({"gen_ai.response.finish_reasons": ["tool_use"]}, True),
+        ({"gen_ai.response.finish_reasons": ["FinishReason.TOOL_CALLS"]}, True),
         ({"gen_ai.response.finish_reasons": ["stop"]}, None),
     ],
 )
 def test_tools_are_told_by_their_definitions_or_by_a_call_of_one(attributes: dict[str, Any], used: bool | None) -> None:
     """Definitions say yes, an empty list of them no, a finish for a tool yes; any other finish says nothing."""
     assert call_of(CHAT | attributes).used_tools is used
+
+
+@pytest.mark.parametrize(
+    "told", ["MAX_TOKENS", ["FinishReason.MAX_TOKENS"], "FinishReason.MAX_TOKENS", '["max_tokens"]']
+)
+def test_a_finish_reason_is_the_same_however_it_is_written(told: Any) -> None:
+    """Capitals, lists, JSON and the name of the enumeration before it make no difference."""
+    assert call_of(CHAT | {"gen_ai.response.finish_reasons": told}).finish_reason == "max_tokens"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ class ReasoningOverspend(WindowRule[ReasoningOverspendConfig]):
         answer = output - reasoning
         if answer < 0 or cut_short(call) or asked_for_tool(call):
             return None
+        if not call.finish_reason and call.used_tools is not False:
+            return None  # what looks like a short answer may be the call of a tool
         key = (team_of(call), *place_of(call), call.model or "unknown")
         if answer > config.max_answer_tokens:
             return Fact(key, (0, 0, 1, 0, 0, 0), matters=False)

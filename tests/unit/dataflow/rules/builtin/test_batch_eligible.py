@@ -17,7 +17,7 @@ from tests.unit.dataflow.rules.traffic import (
     only,
     statuses,
 )
-from tokensense_otel.core.call import Call, Dimensions, Tokens
+from tokensense_otel.core.call import Call, Dimensions, Task, Tokens
 from tokensense_otel.core.insight import Severity, Status
 
 
@@ -68,7 +68,7 @@ def test_it_fires_on_the_third_night() -> None:
         {"dimensions": Dimensions(team="checkout", feature="digest", user="u")},
         {"dimensions": Dimensions(team="checkout", feature="digest", session="s")},
         {"dimensions": Dimensions(team="checkout", feature="digest", agent="a")},
-        {"finish_reason": "tool_calls"},
+        {"task": Task.TOOLS_CALLED},
         {"service_tier": "batch"},
         {"request_model": "house-model"},
         {"provider": "azure.ai.openai", "request_model": "o3-2025-04-16"},

@@ -18,7 +18,8 @@ def thinking(
     count: int, reasoning: int | None = 1_000, answer: int = 20, *, first: int = 1, **changes: Any
 ) -> list[Call]:
     tokens = Tokens(100, answer + (reasoning or 0), reasoning=reasoning)
-    return calls(count, first=first, **{"request_model": MODEL, "feature": "labels", "tokens": tokens, **changes})
+    plain: dict[str, Any] = {"request_model": MODEL, "feature": "labels", "tokens": tokens, "finish_reason": "stop"}
+    return calls(count, first=first, **plain | changes)
 
 
 def test_it_fires_at_the_fiftieth_call() -> None:
@@ -75,16 +76,22 @@ def test_pennies_are_nobodys_business(reasoning: int, fires: bool) -> None:
         {"tokens": Tokens(100, 1_020)},
         {"error_type": "timeout"},
         {"finish_reason": "length"},
-        {"finish_reason": "tool_calls"},
-        {"task": Task.TOOLS_CALLED},
+        {"task": Task.TOOLS_CALLED | Task.TOOLS_TOLD},
+        {"finish_reason": ""},
         {"request_model": "house-model"},
         {"tokens": Tokens(100, 500, reasoning=900)},
     ],
-    ids=["not told", "failed", "cut off", "tool", "tool by its flag", "no price", "more thought than output"],
+    ids=["not told", "failed", "cut off", "tool", "perhaps a tool", "no price", "more thought than output"],
 )
 def test_what_it_cannot_judge_keeps_it_silent(changes: dict[str, Any]) -> None:
     """Calls whose thought is unknown, whose answer is no whole text, or that have no price never fire."""
     assert shard().post(thinking(200, **changes)) == []
+
+
+@pytest.mark.parametrize(("task", "fires"), [(Task.TOOLS_TOLD, True), (Task.TOOLS_TOLD | Task.TOOLS_OFFERED, False)])
+def test_without_tools_no_finish_reason_is_needed(task: int, fires: bool) -> None:
+    """A call that is told to have no tools has answered in text; one that had some may have called one."""
+    assert bool(shard().post(thinking(60, finish_reason="", task=task))) == fires
 
 
 def test_a_reversal_takes_the_call_back() -> None:

@@ -40,7 +40,7 @@ def test_it_wants_twenty_answers(count: int, fires: bool) -> None:
 
 @pytest.mark.parametrize(
     "reason",
-    ["length", "max_tokens", "max_output_tokens", "finishreason.max_tokens", "max-tokens", "model_length", "truncated"],
+    ["length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "truncated"],
 )
 def test_every_spelling_is_understood(reason: str) -> None:
     """What providers and instrumentations call it makes no difference."""
