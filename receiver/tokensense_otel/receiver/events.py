@@ -61,6 +61,23 @@ CERTIFICATE_UNUSABLE = Happening(
     "Certificates that changed cannot be used; the ones before stay.",
     level=logging.WARNING,
 )
+CERTIFICATE_ENDS_AT = Level(
+    "receiver_certificate_ends_at_seconds",
+    "Unix time at which the certificate in use, or one between it and its root, ends.",
+    labels=("server",),
+)
+CERTIFICATE_ENDS_SOON = Happening(
+    "receiver_certificate_ends_soon",
+    "A certificate came into use that ends within two weeks.",
+    labels=("server",),
+    level=logging.WARNING,
+)
+CERTIFICATE_INVALID = Happening(
+    "receiver_certificate_invalid",
+    "A certificate came into use that has expired or is not valid yet: senders refuse it.",
+    labels=("server",),
+    level=logging.ERROR,
+)
 KEYS_RELOADED = Happening("receiver_keys_reloaded", "The keys' file changed and is in use.", level=logging.INFO)
 KEYS_UNUSABLE = Happening(
     "receiver_keys_unusable",

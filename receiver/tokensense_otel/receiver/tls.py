@@ -1,6 +1,7 @@
 """The certificates of a server. Files that were renewed are used from the next connection on, without a restart.
 
 Files that cannot be used when the server starts stop it; later the ones before stay in use and a warning says why.
+Certificates out of their time are used and said aloud: it may be this machine's clock that is wrong.
 """
 
 import ssl
@@ -10,9 +11,11 @@ from typing import Any, Final, NamedTuple
 
 import grpc
 
+from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.receiver import events
 from tokensense_otel.receiver.config import TlsConfig
+from tokensense_otel.receiver.validity import Validity
 from tokensense_otel.receiver.watched import Watched
 
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -29,14 +32,24 @@ class Pem(NamedTuple):
 class Certificates:
     """What a server shows, and by what it knows its clients; `name` is where the user configured it."""
 
-    def __init__(self, name: str, config: TlsConfig, min_version: str = "1.2") -> None:
+    def __init__(self, name: str, config: TlsConfig, min_version: str = "1.2", clock: Clock = system_clock) -> None:
         self._name = name
+        self._clock = clock
         self._config = config
         self._min_version = _VERSIONS[min_version]
         self._watched = Watched(*(path for path in (config.cert_file, config.key_file, config.client_ca_file) if path))
         self._lock = threading.Lock()
         self._watched.changed()
         self._pem, self._context = self._read()
+
+    def look_at_time(self) -> None:
+        """Show when the certificate ends, and say so when that is soon or past, for the server that is to use it."""
+        validity, now_ns = Validity.of(self._pem.chain), self._clock()
+        events.CERTIFICATE_ENDS_AT.set(validity.until.timestamp(), server=self._name)
+        if reason := validity.unusable(now_ns):
+            events.CERTIFICATE_INVALID(server=self._name, reason=reason)
+        elif validity.ends_soon(now_ns):
+            events.CERTIFICATE_ENDS_SOON(server=self._name, until=validity.until.isoformat())
 
     @property
     def pem(self) -> Pem:
@@ -57,6 +70,7 @@ class Certificates:
                 events.CERTIFICATE_UNUSABLE(reason=str(error))
                 return False
         events.CERTIFICATE_RENEWED(server=self._name)
+        self.look_at_time()
         return True
 
     def _read(self) -> tuple[Pem, ssl.SSLContext]:
@@ -96,6 +110,7 @@ class Certificates:
 def http_context(certificates: Certificates) -> ssl.SSLContext:
     """A context that gives each new connection the newest certificates."""
     certificates.refresh()
+    certificates.look_at_time()
     context = certificates.context
 
     # OpenSSL asks for the server's name with each handshake, also of clients that name none.
@@ -110,6 +125,7 @@ def http_context(certificates: Certificates) -> ssl.SSLContext:
 
 def grpc_credentials(certificates: Certificates) -> Any:
     """Server credentials that ask for the newest certificates with each new connection."""
+    certificates.look_at_time()
 
     def configuration() -> Any:
         key, chain, client_ca = certificates.pem

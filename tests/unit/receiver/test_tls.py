@@ -5,6 +5,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import grpc.aio
 import httpx2
 import pytest
 import trustme
+from prometheus_client import REGISTRY
 from pydantic import ValidationError
 
 from tests.support.certificates import Files, issue
@@ -228,6 +230,38 @@ def test_what_cannot_be_used_is_one_clear_line_at_the_start(
 
     assert str(refused.value).startswith(says.format(part=part))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("days", "says"),
+    [(-1, "receiver_certificate_invalid"), (13, "receiver_certificate_ends_soon"), (15, None)],
+)
+def test_when_a_certificate_ends_is_shown_and_said(
+    days: int, says: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each server shows the end of its certificate as a metric; an end that is near or past is said once at the start,
+    and once more when a renewed certificate has the same fault."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    authority, until = trustme.CA(), now + timedelta(days=days)
+
+    def issue_it() -> Files:
+        return issue(authority, tmp_path, since=now - timedelta(days=30), until=until)
+
+    async def story() -> None:
+        async with running(MemoryLog(), **tls(issue_it())) as receiver:
+            for part in ("grpc", "http"):
+                shown = REGISTRY.get_sample_value(
+                    "tokensense_receiver_certificate_ends_at_seconds", {"server": f"receiver.{part}.tls"}
+                )
+                assert shown == until.timestamp()
+            issue_it()
+            with contextlib.suppress(*REFUSED):
+                await over_http(receiver.endpoints, tmp_path / "server.ca.pem", None)
+
+    asyncio.run(story())
+    said = capsys.readouterr().out
+    for name in ("receiver_certificate_invalid", "receiver_certificate_ends_soon"):
+        assert said.count(f"] {name} ") == (3 if name == says else 0)
 
 
 def _locked(key: bytes) -> bytes:
