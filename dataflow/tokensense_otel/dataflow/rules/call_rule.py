@@ -29,6 +29,7 @@ class Fact(msgspec.Struct, frozen=True):
     counted without being part of the finding (`matters` is false) brings neither money nor a sample trace. One that
     does not open a key (`opens` is false) only changes what is followed already. `measured` are values for the series'
     histograms and `members` names for its counts of different ones, each after the name of the histogram or count.
+    `more` is what the same call is to a further key of the rule. `project` is the key's, where that is not the call's.
     """
 
     key: tuple[str, ...]
@@ -38,6 +39,8 @@ class Fact(msgspec.Struct, frozen=True):
     opens: bool = True
     measured: tuple[tuple[str, int], ...] = ()
     members: tuple[tuple[str, str], ...] = ()
+    more: "Fact | None" = None
+    project: str | None = None
 
 
 ConfigT = TypeVar("ConfigT", bound=RuleConfig)
@@ -70,6 +73,10 @@ class CallRule(Rule[ConfigT, CallSeries]):
     ) -> CallSeries:
         """Empty state of a key, each window given by its width in nanoseconds; see `CallSeries`."""
         return CallSeries.over(window_ns, len(self.fields), windows=windows, histograms=histograms, distinct=distinct)
+
+    def forbids(self, _fact: Fact, /) -> bool:
+        """Of an unbounded rule: whether a key's only call makes it what `unfit` asks for."""
+        return False
 
     def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
         """Put a call on its key, or take it off. `False` where it is older than the window."""

@@ -7,7 +7,7 @@ asks `next_wake` and needs one timer for the whole shard.
 """
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -15,17 +15,19 @@ from tokensense_otel.core.call import Posting, Source
 from tokensense_otel.core.insight import Insight
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import events
+from tokensense_otel.dataflow.rules.call_rule import CallRule, Fact
 from tokensense_otel.dataflow.rules.config import RuleSet
+from tokensense_otel.dataflow.rules.evaluation.bloom import digest
 from tokensense_otel.dataflow.rules.evaluation.compose import compose
 from tokensense_otel.dataflow.rules.evaluation.durations import SECOND_NS
 from tokensense_otel.dataflow.rules.evaluation.episodes import step
 from tokensense_otel.dataflow.rules.evaluation.in_force import InForce, Rules, in_force
-from tokensense_otel.dataflow.rules.evaluation.series import Series, decode_key, restore
-from tokensense_otel.dataflow.rules.evaluation.table import Key, Table
+from tokensense_otel.dataflow.rules.evaluation.series import CallSeries, Series, restore
+from tokensense_otel.dataflow.rules.evaluation.table import Key, Other, Table
 from tokensense_otel.dataflow.rules.rule import Level
 from tokensense_otel.dataflow.snapshots import check_version
 
-VERSION: Final = 2
+VERSION: Final = 3
 SKEW_NS: Final = 300 * SECOND_NS
 """How far ahead of log time an event may claim to be; beyond it is taken to be at that limit."""
 BEAT_NS: Final = 900 * SECOND_NS
@@ -62,6 +64,7 @@ class RuleShard:
         self._in_force: dict[tuple[str, str], Rules] = {}
         self._advanced_ns: int | None = None
         self._clamped: dict[bytes, int] = {}
+        self._reported: dict[str, Other] = {}
 
     def ingest(self, postings: Sequence[Posting], samples: Sequence[Sample], now_ns: int) -> list[Insight]:
         """Take postings and samples in their order."""
@@ -85,13 +88,19 @@ class RuleShard:
             beat_ns = table.rule.beat_ns
             every = beat_ns or BEAT_NS
             whole = before_ns is None or now_ns // every > before_ns // every
-            for key, series in table.items() if whole else table.active():
+            if whole:
+                table.door.advance(now_ns)
+            for key in table.keys() if whole else table.active():
+                if beat_ns is None and table.quiet(key, now_ns):
+                    continue
+                each = self._of(key[0], key[1]).named[table.rule.name]
+                series = table.peek(key, each.config)
                 changed = series.advance(now_ns)
                 if changed:
                     series.blob = None
                 if changed or series.episode.active or beat_ns is not None:
                     series.now_ns = now_ns
-                    self._judge(self._of(key[0], key[1]).named[table.rule.name], key, series, now_ns, told)
+                    self._judge(each, key, series, now_ns, told)
                 if series.empty and not series.episode.active:
                     table.drop(key)
         return told
@@ -114,10 +123,7 @@ class RuleShard:
 
     def snapshot(self) -> bytes:
         """Everything, as bytes for `restore`. Only keys that changed since the last one are encoded again."""
-        tables = {
-            name: [[series.encoded(key) for key, series in table.items()], table.doubts.state()]
-            for name, table in self._tables.items()
-        }
+        tables = {name: table.state() for name, table in self._tables.items()}
         return _encode([VERSION, self._advanced_ns, list(self._clamped.items()), tables])
 
     @classmethod
@@ -131,22 +137,20 @@ class RuleShard:
         shard = cls(rules, catalogue, level)
         _, shard._advanced_ns, clamped, tables = _decode(snapshot)
         shard._clamped = dict(clamped)
-        for name, (blobs, doubts) in tables.items():
+        for name, stored in tables.items():
             table = shard._tables.get(name)
-            dropped = 0 if table is not None else len(blobs)
-            if table is not None:
-                table.doubts.load(doubts)
-                for blob in blobs:
-                    key, state = decode_key(blob)
-                    each = shard._of(key[0], key[1]).named[name]
-                    series = each.rule.new_series(each.config)
-                    if restore(series, state, blob):
-                        table.put(key, series)
-                        _note(each, key, series)
-                    else:
-                        dropped += 1
+            dropped = 0 if table is not None else len(stored[0])
+            for key, state, blob in table.load(stored) if table is not None else ():
+                each = shard._of(key[0], key[1]).named[name]
+                series = each.rule.new_series(each.config)
+                if restore(series, state, blob):
+                    each.table.put(key, series)
+                    _note(each, key, series)
+                else:
+                    dropped += 1
             if dropped:
                 events.STATE_DROPPED(dropped, rule=name)
+        shard._reported = {name: msgspec.structs.replace(table.other) for name, table in shard._tables.items()}
         return shard
 
     def reload(self, rules: RuleSet) -> None:
@@ -160,23 +164,57 @@ class RuleShard:
         for each, rule in self._of(call.tenant, call.project).calls:
             if summed and not rule.takes_sums:
                 continue
-            fact = rule.observe(call, each.config, self._catalogue)
-            if fact is None:
-                continue
-            key = (call.tenant, call.project, *fact.key)
-            series = each.table.find(key)
-            if series is None:
-                if sign < 0 or not fact.opens:
+            more = rule.observe(call, each.config, self._catalogue)
+            while more is not None:
+                fact, more = more, more.more
+                key = (call.tenant, call.project if fact.project is None else fact.project, *fact.key)
+                series = each.table.find(key)
+                if series is None:
+                    if sign < 0 or not fact.opens:
+                        continue
+                    series = rule.new_series(each.config)
+                    if not each.table.add(key, series, time_ns):
+                        continue
+                series.blob = None
+                if not rule.post(series, call, fact, sign, time_ns):
+                    late[rule.name] = late.get(rule.name, 0) + 1
                     continue
-                series = rule.new_series(each.config)
-                if not each.table.add(key, series, time_ns):
-                    continue
-            series.blob = None
-            if not rule.post(series, call, fact, sign, time_ns):
-                late[rule.name] = late.get(rule.name, 0) + 1
-                continue
-            series.now_ns = series.last_ns = max(series.last_ns, time_ns)
-            self._judge(each, key, series, now_ns, told)
+                series.now_ns = series.last_ns = max(series.last_ns, time_ns)
+                self._judge(each, key, series, now_ns, told)
+
+    def _open(
+        self, each: InForce, rule: CallRule[Any], key: Key, fact: Fact, posting: Posting, time_ns: int
+    ) -> CallSeries | None:
+        """The series of a key that is not followed yet, with the call that waited at the door; `None` where it is not
+        to be followed."""
+        call, table = posting.call, each.table
+        if posting.sign < 0:
+            if rule.unbounded:
+                table.door.take_back(digest(key), call)
+            return None
+        if not fact.opens:
+            return None
+        name = digest(key) if rule.unbounded else b""
+        if name and table.door.wait(name, call, time_ns, forbids=rule.forbids(fact)):
+            given_up = table.door.given_up
+            if given_up is not None:
+                table.give_up(given_up.call)
+                if given_up.forbids:
+                    table.doubt(given_up.key, time_ns)
+            return None
+        series: CallSeries = rule.new_series(each.config)
+        if not table.add(key, series, time_ns):
+            table.give_up(call)
+            return None
+        if name:
+            first = table.door.take(name)
+            earlier = rule.observe(first[1], each.config, self._catalogue) if first else None
+            if first and earlier and (first[1].tenant, first[1].project, *earlier.key) == key:
+                rule.post(series, first[1], earlier, 1, first[0])
+                series.last_ns = first[0]
+            else:
+                series.partial = True
+        return series
 
     def _take(self, sample: Sample, now_ns: int, told: list[Insight], late: dict[str, int]) -> None:
         time_ns = min(sample.time_ns, now_ns + SKEW_NS)
@@ -186,7 +224,7 @@ class RuleShard:
             if parts is None:
                 continue
             key = (sample.tenant, sample.project, *parts)
-            series = each.table.find(key)
+            series = each.table.find(key, each.config)
             if series is None:
                 series = rule.new_series(each.config)
                 if not each.table.add(key, series, time_ns):
@@ -222,8 +260,7 @@ class RuleShard:
         _note(each, key, series)
         if transition is not None:
             insight = compose(
-                rule,
-                each.config,
+                each,
                 key,
                 series,
                 transition,
@@ -265,9 +302,12 @@ class RuleShard:
         for name, count in late.items():
             events.TOO_LATE(count, rule=name)
         for name, table in self._tables.items():
-            if table.evicted:
-                events.KEYS_EVICTED(table.evicted, rule=name)
-                table.evicted = 0
+            other = table.other
+            if other.keys > (before := self._reported.get(name, Other())).keys:
+                events.KEYS_EVICTED(other.keys - before.keys, rule=name)
+                events.CALLS_NOT_FOLLOWED(max(0, other.calls - before.calls), rule=name)
+                events.SPEND_NOT_FOLLOWED(max(0, other.nanos - before.nanos), rule=name)
+                self._reported[name] = Other(other.keys, other.calls, other.nanos)
 
 
 def _note(each: InForce, key: Key, series: Series) -> None:
