@@ -4,32 +4,24 @@ SIGTERM stops it, and so does SIGINT unless a supervisor runs it (a terminal's c
 """
 
 import asyncio
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokensense_otel.core.component import Component, system_clock
 from tokensense_otel.core.events import configure_logging, share_metrics
 from tokensense_otel.service import handshake, places
-from tokensense_otel.service.config import Settings
 from tokensense_otel.service.loader import Loaded
 from tokensense_otel.service.units import Unit
-
-if TYPE_CHECKING:
-    from tokensense_otel.receiver.log.log import LogReader
 
 Report = Callable[[Mapping[str, str]], None]
 """Called once with the real endpoints when the part works."""
 
 PREDECESSOR_S = 60.0
 """How long a part under a supervisor waits for one of a killed supervisor that is still finishing its work."""
-
-_PROBED_S = 0.2
-"""Longer than it takes to look whether a part runs, for which its lock is held."""
 
 
 def run_supervised(unit: Unit, ready_fd: int) -> None:
@@ -46,7 +38,7 @@ def run_alone(part: str, loaded: Loaded, report: Report) -> None:
     Raises:
         ConfigError: when it cannot be started here.
     """
-    _run(Unit(part), loaded, report, _PROBED_S)
+    _run(Unit(part), loaded, report, places.PROBED_S)
 
 
 def _run(unit: Unit, loaded: Loaded, report: Report, wait_s: float) -> None:
@@ -118,13 +110,14 @@ def _api(loaded: Loaded, report: Report) -> None:
     from tokensense_otel.service.api.app import Sources, gather, make_app, store_check
     from tokensense_otel.service.api.backlog import LogCollector
     from tokensense_otel.service.api.explainer import explainer
+    from tokensense_otel.service.api.health import part_checks
     from tokensense_otel.service.api.server import ApiServer
     from tokensense_otel.store.database import open_database
 
     settings = loaded.settings
     engine = open_database(settings.store.url, data_dir=settings.data_dir)
     log = EmbeddedLog(settings.log, places.log_dir(settings.data_dir)).reader()
-    checks = {"store": store_check(engine), **_log_checks(settings, log)}
+    checks = {"store": store_check(engine), **part_checks(settings, log)}
     collectors = (LogCollector(log, settings.log.max_bytes, system_clock),)
     explain = explainer(engine, settings.dataflow.accounting, partial(Catalogue.load, settings.prices))
     sources = Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir), explain, collectors)
@@ -136,21 +129,6 @@ def _api(loaded: Loaded, report: Report) -> None:
         components.append(MetricsPush(settings.telemetry, partial(gather, sources), system_clock))
     _serve(_Together(*components), lambda: report({"api": server.endpoint}))
     engine.dispose()
-
-
-def _log_checks(settings: Settings, log: "LogReader") -> dict[str, Callable[[], str]]:
-    folder = places.log_dir(settings.data_dir)
-
-    def writable() -> str:
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"{folder} is not writable")
-        return "ok"
-
-    def backlog() -> str:
-        status = log.status()
-        return f"{status.uncommitted_bytes} bytes, the oldest for {status.lag_s(system_clock()):.0f} s"
-
-    return {"log": writable, "backlog": backlog}
 
 
 class _Together:

@@ -9,6 +9,9 @@ from pathlib import Path
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.core.locks import take_lock
 
+PROBED_S = 0.2
+"""Longer than `is_held` holds a lock, to see whether it can be had: who takes it for good waits that long."""
+
 
 def log_dir(data_dir: Path) -> Path:
     return data_dir / "log"

@@ -29,7 +29,7 @@ def run_up(loaded: Loaded, ready: Report, *, stdout_is_ours: bool) -> int:
     settings = loaded.settings
     configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
     places.make_dirs(settings.data_dir)
-    with places.only_one(settings.data_dir, "up"):
+    with places.only_one(settings.data_dir, "up", wait_s=places.PROBED_S):
         _clean_metrics(settings.data_dir)
         share_metrics(places.metrics_dir(settings.data_dir))
         _create_store(loaded)
@@ -48,7 +48,7 @@ def run_receivers(loaded: Loaded, ready: Report) -> int:
     places.make_dirs(settings.data_dir)
     share_metrics(places.metrics_dir(settings.data_dir))
     configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
-    with kept_ports(loaded, 0.0) as kept:
+    with kept_ports(loaded, places.PROBED_S) as kept:
         return asyncio.run(_supervise(kept, ("receiver",), lambda _state: None, ready, sys.stderr.fileno()))
 
 
