@@ -39,8 +39,11 @@ def run_dataflow(
     clock: Clock = system_clock,
     explain: ExplainConfig | None = None,
     prices: PricesConfig | None = None,
+    watch: Callable[[Callable[[RuleSet], None]], None] | None = None,
 ) -> None:
     """Run until `stop` is set, then end with a last snapshot. Blocks; call it from the main thread.
+
+    `watch` is called once with what takes other rules, which may then be called from any thread.
 
     Raises:
         ConfigError: when the recovery folder cannot be used.
@@ -67,13 +70,16 @@ def run_dataflow(
             clock=log_clock,
             stop=Stop(stop, config.drain_s, time.monotonic),
         )
+        stages = Stages(config, rules, Catalogue.load(prices))
         flow = build_flow(
             source,
             StoreSink(engine, clock, time.monotonic, explain),
             decoder=Decoder(Normaliser(normalise, load_salt(data_dir)), quarantine(data_dir / "quarantine")),
-            stages=Stages(config, rules, Catalogue.load(prices)),
+            stages=stages,
             clock=log_clock,
         )
+        if watch is not None:
+            watch(stages.reload)
         _calm_collector()
         ready()
         events.FLOW_STARTED()

@@ -10,7 +10,7 @@ identity (by response id), `r` rules (by team, function or container), `g` rules
 `s` the store.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -128,16 +128,20 @@ _rules_decoder = msgspec.msgpack.Decoder(_RulesState)
 class RulesStage:
     """The rules, behind the room in which calls wait that may still learn whose they are."""
 
-    def __init__(self, rules: RuleShard, room: WaitingRoom) -> None:
+    def __init__(self, rules: RuleShard, room: WaitingRoom, current: Callable[[], RuleSet]) -> None:
         self._rules = rules
         self._room = room
+        self._current = current
+        self._in_force = current()
 
     def ingest(self, evidence: Evidence, /) -> list[Insight]:
+        self._renew()
         released = self._room.release(evidence.now_ns)
         admitted = self._room.admit(evidence.postings, evidence.now_ns)
         return self._rules.ingest(released + admitted, evidence.samples, evidence.now_ns)
 
     def advance(self, now_ns: int, /) -> list[Insight]:
+        self._renew()
         insights = self._rules.ingest(self._room.release(now_ns), [], now_ns)
         return insights + self._rules.advance(now_ns)
 
@@ -147,6 +151,12 @@ class RulesStage:
 
     def snapshot(self) -> bytes:
         return _rules_encoder.encode(_RulesState(self._rules.snapshot(), self._room.snapshot()))
+
+    def _renew(self) -> None:
+        current = self._current()
+        if current is not self._in_force:
+            self._rules.reload(current)
+            self._in_force = current
 
 
 class Stages:
@@ -159,6 +169,10 @@ class Stages:
         self._rules = rules
         self._catalogue = catalogue
         self._witness = Witness()
+
+    def reload(self, rules: RuleSet) -> None:
+        """Go on with other rules, in each shard from what it is given next. May be called from any thread."""
+        self._rules = rules.after(self._rules)
 
     def ledger(self, snapshot: bytes | None) -> AccountingStage[SpanFacts]:
         price = self._catalogue.cost
@@ -190,12 +204,16 @@ class Stages:
 
     def _rules_of(self, level: Level, snapshot: bytes | None) -> RulesStage:
         if snapshot is None:
-            return RulesStage(RuleShard(self._rules, self._catalogue, level), WaitingRoom(self._wait_s))
+            return RulesStage(RuleShard(self._rules, self._catalogue, level), WaitingRoom(self._wait_s), self._now)
         state = _rules_decoder.decode(snapshot)
         return RulesStage(
             RuleShard.restore(self._rules, self._catalogue, state.rules, level),
             WaitingRoom.restore(self._wait_s, state.waiting),
+            self._now,
         )
+
+    def _now(self) -> RuleSet:
+        return self._rules
 
     def after_decode(self, decoded: Decoded) -> list[Keyed]:
         """Facts to their ledgers, metrics and what covers them to their services, memory samples to their rules."""

@@ -26,3 +26,7 @@ API_FAILED = Happening("api_failed", "Requests that the API could not answer.", 
 TELEMETRY_UNSENT = Happening(
     "telemetry_unsent", "Times that our own metrics could not be sent by OTLP.", level=logging.WARNING
 )
+RULES_RELOADED = Happening("rules_reloaded", "Times that changed rules were taken.", level=logging.INFO)
+RULES_REFUSED = Happening(
+    "rules_refused", "Times that changed rules were wrong; those before stay in force.", level=logging.ERROR
+)

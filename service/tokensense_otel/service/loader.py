@@ -63,6 +63,19 @@ def restore(raw: dict[str, Any], base_dir: Path, path: Path | None = None) -> Lo
     return Loaded(Settings.model_validate(raw), raw, base_dir, path)
 
 
+def reload_rules(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The configuration again, of which `rules`, `tenants` and `projects` count, with what the environment overrides.
+
+    Raises:
+        ConfigError: as `load` does.
+    """
+    document, base_dir = read_document(path)
+    problems = Problems()
+    overrides.apply(document, Settings, environ, problems)
+    problems.raise_any()
+    return check_rules(document, base_dir, environ)
+
+
 def load_rules(path: Path, environ: Mapping[str, str]) -> Settings:
     """A configuration of which `rules`, `tenants` and `projects` count; or a file of just what stands beneath `rules`.
 
@@ -161,7 +174,7 @@ def _check_exporters(settings: Settings | None, document: Document, base_dir: Pa
         if problems.concerns(("exporters", name)):
             continue
         try:
-            load_exporters({name: section}, base_dir=base_dir)
+            load_exporters({name: section}, base_dir=base_dir, among=sections)
         except ConfigError as error:
             key, _, text = str(error).partition(": ")
             path = tuple(key.split("."))

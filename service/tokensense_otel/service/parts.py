@@ -4,6 +4,7 @@ SIGTERM stops it, and so does SIGINT unless a supervisor runs it (a terminal's c
 """
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -70,15 +71,18 @@ def _receiver(loaded: Loaded, report: Report, number: int, wait_s: float) -> Non
 def _dataflow(loaded: Loaded, report: Report) -> None:
     from tokensense_otel.dataflow.process import run_dataflow
     from tokensense_otel.receiver.log.embedded import EmbeddedLog
+    from tokensense_otel.service.watching import RulesWatch
     from tokensense_otel.store.database import open_database
 
     settings = loaded.settings
     stop = threading.Event()
     _on_stop(lambda *_: stop.set())
+    watch = RulesWatch(loaded, os.environ)
+    signal.signal(signal.SIGHUP, lambda *_: watch.look_now())
     engine = open_database(settings.store.url, data_dir=settings.data_dir)
     run_dataflow(
         settings.dataflow,
-        rules=settings.rule_set,
+        rules=watch.rules,
         normalise=settings.normalise,
         log=EmbeddedLog(settings.log, places.log_dir(settings.data_dir)).reader(),
         engine=engine,
@@ -87,7 +91,9 @@ def _dataflow(loaded: Loaded, report: Report) -> None:
         ready=lambda: report({}),
         explain=settings.explain,
         prices=settings.prices,
+        watch=watch.start,
     )
+    watch.stop()
     engine.dispose()
 
 
