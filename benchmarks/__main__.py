@@ -5,6 +5,7 @@ import os
 import platform
 
 from benchmarks import books, captures, parts, peers, road, soak, state
+from benchmarks.incidents import command
 from benchmarks.measure import FULL, QUICK
 
 BENCHMARKS = {
@@ -19,9 +20,10 @@ BENCHMARKS = {
     "throughput": road.throughput,
     "alert_latency": road.alert_latency,
     "peers": peers.peers,
+    "incidents": command.incidents,
     "soak": soak.soak,
 }
-LONG = {"soak"}
+LONG = {"incidents", "soak"}
 """Only where named, or small."""
 
 
