@@ -17,6 +17,7 @@ from tokensense_otel.dataflow.rules.builtin.reasoning_overspend import Reasoning
 from tokensense_otel.dataflow.rules.builtin.retry_waste import RetryWaste
 from tokensense_otel.dataflow.rules.builtin.runaway_session import RunawaySession
 from tokensense_otel.dataflow.rules.builtin.spike import Spike
+from tokensense_otel.dataflow.rules.builtin.telemetry_silent import TelemetrySilent
 from tokensense_otel.dataflow.rules.builtin.truncation import Truncation
 from tokensense_otel.dataflow.rules.builtin.unattributed import Unattributed
 from tokensense_otel.dataflow.rules.builtin.unpriced import Unpriced
@@ -39,6 +40,7 @@ BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (
     Unattributed(),
     PriceChange(),
     RunawaySession(),
+    TelemetrySilent(),
     RamOverProvision(),
 )
 """In the order in which they are shown and judged. Their sections of `RulesConfig` are made from this list."""
