@@ -3,8 +3,10 @@
 import hashlib
 from typing import Any, Final
 
-CAP: Final = 128
+CAP: Final = 64
 """Different prompts that are told apart in each bucket; more are not followed, so the count is a lower bound."""
+MOST: Final = 1_536
+"""And in all buckets together; beyond it the oldest bucket is forgotten."""
 _BYTES: Final = 8
 
 
@@ -44,12 +46,13 @@ class RollingRepeats:
     taken back leaves nothing behind, whatever the order.
     """
 
-    __slots__ = ("_count", "_parts", "_size", "head", "repeats")
+    __slots__ = ("_count", "_parts", "_prompts", "_size", "head", "repeats")
 
     def __init__(self, width_ns: int, size_ns: int) -> None:
         self._size = size_ns
         self._count = width_ns // size_ns
         self._parts: dict[int, _Part] = {}
+        self._prompts = 0
         self.head: int | None = None
         self.repeats = 0
         """Read only."""
@@ -72,13 +75,16 @@ class RollingRepeats:
         part = self._parts.get(bucket) or _Part()
         pair = _short(prefix) + (_short(prompt) if prompt else b"")
         if pair in part.prompts or (sign > 0 and len(part.prompts) < CAP):
-            before = part.repeats
+            repeats, prompts = part.repeats, len(part.prompts)
             part.change(pair, sign)
-            self.repeats += part.repeats - before
+            self.repeats += part.repeats - repeats
+            self._prompts += len(part.prompts) - prompts
             if part.prompts:
                 self._parts[bucket] = part
             else:
                 del self._parts[bucket]
+            if self._prompts > MOST:
+                self._drop(min(self._parts))
         return True
 
     def advance(self, time_ns: int) -> bool:
@@ -90,8 +96,13 @@ class RollingRepeats:
         self.head = head
         gone = [bucket for bucket in self._parts if bucket <= head - self._count]
         for bucket in gone:
-            self.repeats -= self._parts.pop(bucket).repeats
+            self._drop(bucket)
         return bool(gone)
+
+    def _drop(self, bucket: int) -> None:
+        part = self._parts.pop(bucket)
+        self.repeats -= part.repeats
+        self._prompts -= len(part.prompts)
 
     def snapshot(self) -> list[Any]:
         """Plain data for `restore`."""
@@ -106,6 +117,7 @@ class RollingRepeats:
             for pair, times in prompts:
                 part.change(pair, times)
         self.repeats = sum(part.repeats for part in self._parts.values())
+        self._prompts = sum(len(part.prompts) for part in self._parts.values())
 
 
 def _short(name: str) -> bytes:

@@ -20,9 +20,9 @@ DEPLOY_NS: Final = 3_600_000_000_000
 
 class PrefixSeries(CallSeries):
     """`cause` is what was found last, `since_ns` when that began, `base` (cached, input) tokens of the time before,
-    `missed` the tokens that could have been read."""
+    `recent` (from, calls, input, cached) of what was compared with it, `missed` tokens that could have been read."""
 
-    __slots__ = ("base", "cause", "missed", "repeats", "since_ns", "versions")
+    __slots__ = ("base", "cause", "missed", "recent", "repeats", "since_ns", "versions")
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class PrefixSeries(CallSeries):
         self.cause = ""
         self.since_ns = 0
         self.base = (0, 0)
+        self.recent = (0, 0, 0, 0)
         self.missed = 0
 
     def see(self, version: str, time_ns: int) -> None:
@@ -58,7 +59,7 @@ class PrefixSeries(CallSeries):
         came = [
             version
             for first_ns, version in self.versions[1:]
-            if self.since_ns - DEPLOY_NS <= first_ns <= self.since_ns + TTL_NS
+            if self.since_ns - DEPLOY_NS <= first_ns < self.since_ns + self.window.size_ns
         ]
         return came[-1] if came else ""
 
@@ -66,14 +67,14 @@ class PrefixSeries(CallSeries):
         return [{"version": version, "first_seen": rfc3339(first_ns)} for first_ns, version in self.versions]
 
     def state(self) -> list[Any]:
-        return [super().state(), self.versions, self.cause, self.since_ns, self.base, self.missed]
+        return [super().state(), self.versions, self.cause, self.since_ns, self.base, self.recent, self.missed]
 
     def load(self, state: list[Any]) -> bool:
-        rings, versions, self.cause, self.since_ns, base, self.missed = state
+        rings, versions, self.cause, self.since_ns, base, recent, self.missed = state
         if not super().load(rings):
             return False
         self.versions = [(first_ns, version) for first_ns, version in versions]
-        self.base = tuple(base)
+        self.base, self.recent = tuple(base), tuple(recent)
         return True
 
     def _rings(self) -> Iterator[Any]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.dataflow.rules.traffic import MINUTE, NOON
-from tokensense_otel.dataflow.rules.builtin.prefix_repeats import CAP, RollingRepeats
+from tokensense_otel.dataflow.rules.builtin.prefix_repeats import CAP, MOST, RollingRepeats
 
 Sent = tuple[int, str, str]
 
@@ -52,6 +52,16 @@ def test_what_is_not_followed_is_not_counted() -> None:
 
     ring.add(NOON, "begin", "p5", -1)
     assert ring.repeats == CAP - 2
+
+
+def test_the_oldest_bucket_is_forgotten_beyond_the_bound() -> None:
+    """However many prompts come, no more than the bound are kept, and the count stays a lower bound."""
+    ring = RollingRepeats(30 * 60 * MINUTE, 5 * MINUTE)
+    for number in range(CAP * 300):
+        ring.add(NOON + number // CAP * 5 * MINUTE, "begin", f"p{number}")
+    kept = sum(len(prompts) for _, prompts in ring.snapshot()[1])
+    assert MOST - CAP < kept <= MOST
+    assert ring.repeats == kept - kept // CAP
 
 
 sent = st.lists(
