@@ -14,7 +14,7 @@ from tokensense_otel.core.call import Call, Posting, Tokens
 from tokensense_otel.core.insight import Status
 from tokensense_otel.dataflow.rules import RuleSet, RuleShard
 
-RULES = {
+RULES: dict[str, dict[str, Any]] = {
     "ERROR_SPEND": {"min_calls": 3, "min_errors": 2, "min_usd": 0.001},
     "RETRY_WASTE": {"min_attempts": 2, "min_usd": 0.001},
     "TRUNCATION": {"min_calls": 3, "min_truncated": 2},
