@@ -103,6 +103,9 @@ class Rule(ABC, Generic[ConfigT, SeriesT]):
     below: ClassVar[tuple[str, ...]] = ()
     """Those of them that the rule fires below. While a finding is open they are higher by `hysteresis`."""
     level: ClassVar[Level] = Level.TEAM
+    unbounded: ClassVar[bool] = False
+    """Whether its keys are prompts, users, sessions: any number of them, most of which come once. Then a key is
+    followed from its second call on, which counts the first one too, and no key fires on its first."""
     beat_ns: ClassVar[int | None] = None
     """How often each key is judged although nothing comes; `None` where only events and time that leaves a window
     can change the verdict."""

@@ -61,6 +61,7 @@ class RunawaySession(CallRule[RunawaySessionConfig]):
     )
     above = ("tokens_per_minute", "growth", "tool_repeats")
     sample_type = ToolUse
+    unbounded = True
     config_type = RunawaySessionConfig
 
     def new_series(self, config: RunawaySessionConfig, /) -> SessionSeries:

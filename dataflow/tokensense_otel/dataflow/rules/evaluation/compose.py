@@ -7,13 +7,13 @@ from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.evaluation.durations import span_text
 from tokensense_otel.dataflow.rules.evaluation.episodes import Transition
+from tokensense_otel.dataflow.rules.evaluation.in_force import InForce
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries, Series
-from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
+from tokensense_otel.dataflow.rules.rule import RuleConfig
 
 
 def compose(
-    rule: Rule[Any, Any],
-    config: RuleConfig,
+    each: InForce,
     key: tuple[str, ...],
     series: Series,
     transition: Transition,
@@ -23,6 +23,7 @@ def compose(
     catalogue: Catalogue,
 ) -> Insight:
     """The insight about `key` = (tenant, project, …parts), judged at `time_ns` and told at `now_ns`."""
+    rule, config = each.rule, each.config
     tenant, project, *parts = key
     scope = rule.scope_of(tuple(parts), series)
     words = rule.words(scope, series, config, catalogue)
@@ -37,6 +38,11 @@ def compose(
     evidence |= rule.money(series, config, catalogue) | rule.evidence(scope, catalogue)
     if transition.flapping_ns:
         evidence["flapping"] = {"within": span_text(transition.flapping_ns)}
+    if series.partial:
+        evidence["counts_are_lower_bounds"] = True
+    other = each.table.other
+    if other.keys:
+        evidence["not_followed"] = {"keys": other.keys, "calls": other.calls, "usd": usd_text(other.nanos)}
     return Insight(
         id=transition.id,
         episode_id=transition.episode_id,

@@ -3,8 +3,8 @@
 Time is the caller's (event time while events come, log time while a key is idle). Ids derive from the key and from
 the bucket in which the condition became true, so that a replay of the same traffic yields the same ids.
 
-A finding that comes and goes is damped. The third crossing (it fires, is resolved, fires) within `FLAP_BUCKETS` buckets,
-or as many waits for a resolution, and at most `FLAP_NS`, is told as flapping. That episode stays open until the
+A finding that comes and goes is damped. The third crossing (it fires, is resolved, fires) within `FLAP_BUCKETS` buckets
+(or as many waits for a resolution, and at most `FLAP_NS`) is told as flapping. That episode stays open until the
 condition has been false for as long, so nobody is told of what it does meanwhile.
 """
 

@@ -29,7 +29,7 @@ _decode = msgspec.msgpack.decode
 class Series:
     """What every key has. `blob` is its encoding, `None` while it has changed since."""
 
-    __slots__ = ("blob", "episode", "last_ns", "now_ns")
+    __slots__ = ("blob", "episode", "last_ns", "now_ns", "partial")
 
     def __init__(self) -> None:
         self.episode = Episode()
@@ -37,6 +37,8 @@ class Series:
         """Newest event time."""
         self.now_ns = 0
         """The moment for which the key is judged: newest event time, or log time where only time passed."""
+        self.partial = False
+        """Whether something of this key was not counted, so that its sums are lower bounds."""
         self.blob: bytes | None = None
 
     @property
@@ -63,6 +65,15 @@ class Series:
         """How much would be lost by giving the key up."""
         raise NotImplementedError
 
+    @property
+    def spent(self) -> int:
+        """Nano-dollars that are known of the key's last 30 days."""
+        return 0
+
+    def idle_until_ns(self) -> int:
+        """Until when letting time pass changes nothing; zero where that is not known."""
+        return 0
+
     def bounds(self) -> tuple[int, int]:
         """[from, to) of the window that decides."""
         raise NotImplementedError
@@ -80,7 +91,7 @@ class Series:
 
     def encoded(self, key: tuple[str, ...]) -> bytes:
         if self.blob is None:
-            self.blob = _encode([key, self.last_ns, self.episode, self.state()])
+            self.blob = _encode([key, self.last_ns, self.episode, self.state(), self.partial])
         return self.blob
 
 
@@ -92,10 +103,11 @@ def decode_key(blob: bytes) -> tuple[tuple[str, ...], list[Any]]:
 
 def restore(series: Series, rest: list[Any], blob: bytes) -> bool:
     """Fill an empty series; `False` where what was stored has another shape."""
-    last_ns, episode, state = rest
+    last_ns, episode, state, partial = rest
     if not series.load(state):
         return False
     series.last_ns, series.episode, series.blob = last_ns, msgspec.convert(episode, Episode), blob
+    series.partial = partial
     return True
 
 
@@ -178,6 +190,17 @@ class CallSeries(Series):
     @property
     def weight(self) -> int:
         return self.window.totals[0]
+
+    @property
+    def spent(self) -> int:
+        return self.month.totals[1]
+
+    def idle_until_ns(self) -> int:
+        # A rule's own series may have more that ages.
+        if type(self) is not CallSeries or self.windows or self.histograms or self.distinct:
+            return 0
+        moments = (self.window.expires_ns(), self.month.expires_ns())
+        return min((moment for moment in moments if moment is not None), default=0)
 
     @property
     def counts(self) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from tokensense_otel.core.call import Posting, Source
+from tokensense_otel.core.call import Call, Posting, Source
 from tokensense_otel.core.insight import Insight
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules import events
@@ -167,13 +167,11 @@ class RuleShard:
             more = rule.observe(call, each.config, self._catalogue)
             while more is not None:
                 fact, more = more, more.more
-                key = (call.tenant, call.project if fact.project is None else fact.project, *fact.key)
-                series = each.table.find(key)
+                key = _key(call, fact)
+                series = each.table.find(key, each.config)
                 if series is None:
-                    if sign < 0 or not fact.opens:
-                        continue
-                    series = rule.new_series(each.config)
-                    if not each.table.add(key, series, time_ns):
+                    series = self._open(each, rule, key, fact, posting, time_ns)
+                    if series is None:
                         continue
                 series.blob = None
                 if not rule.post(series, call, fact, sign, time_ns):
@@ -207,14 +205,23 @@ class RuleShard:
             table.give_up(call)
             return None
         if name:
-            first = table.door.take(name)
-            earlier = rule.observe(first[1], each.config, self._catalogue) if first else None
-            if first and earlier and (first[1].tenant, first[1].project, *earlier.key) == key:
-                rule.post(series, first[1], earlier, 1, first[0])
-                series.last_ns = first[0]
-            else:
+            waited = table.door.take(name)
+            if waited is None or not self._catch_up(each, rule, key, series, *waited):
                 series.partial = True
         return series
+
+    def _catch_up(
+        self, each: InForce, rule: CallRule[Any], key: Key, series: CallSeries, time_ns: int, call: Call
+    ) -> bool:
+        """Count the call that waited at the door. `False` where it is of another key after all."""
+        fact = rule.observe(call, each.config, self._catalogue)
+        while fact is not None and _key(call, fact) != key:
+            fact = fact.more
+        if fact is None:
+            return False
+        rule.post(series, call, fact, 1, time_ns)
+        series.last_ns = time_ns
+        return True
 
     def _take(self, sample: Sample, now_ns: int, told: list[Insight], late: dict[str, int]) -> None:
         time_ns = min(sample.time_ns, now_ns + SKEW_NS)
@@ -308,6 +315,10 @@ class RuleShard:
                 events.CALLS_NOT_FOLLOWED(max(0, other.calls - before.calls), rule=name)
                 events.SPEND_NOT_FOLLOWED(max(0, other.nanos - before.nanos), rule=name)
                 self._reported[name] = Other(other.keys, other.calls, other.nanos)
+
+
+def _key(call: Call, fact: Fact) -> Key:
+    return (call.tenant, call.project if fact.project is None else fact.project, *fact.key)
 
 
 def _note(each: InForce, key: Key, series: Series) -> None:

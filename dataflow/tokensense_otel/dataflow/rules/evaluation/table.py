@@ -2,59 +2,107 @@
 
 Counts are exact for as long as a key is kept. Beyond `max_keys` the least used of the longest untouched keys is given
 up; if it comes back it starts from zero, so it can be found late but never falsely. What a forgotten key knew that
-forbids firing (cached tokens were seen) is kept in a Bloom filter, which errs on the side of silence.
+forbids firing (cached tokens were seen) is kept in a Bloom filter, which errs on the side of silence. Keys of an
+unbounded rule come in by a `Door`. What is not followed is added up under `other`.
+
+A key that is quiet lives as bytes, as the snapshot has it, and is made into objects again when it is touched.
 """
 
-import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from tokensense_otel.dataflow.rules.evaluation.series import Series
+import msgspec
+
+from tokensense_otel.core.call import Call, CostKind
+from tokensense_otel.dataflow.rules.evaluation.bloom import Rotating, digest
+from tokensense_otel.dataflow.rules.evaluation.door import Door
+from tokensense_otel.dataflow.rules.evaluation.series import Series, decode_key, restore
 from tokensense_otel.dataflow.rules.rule import Rule
 
 Key = tuple[str, ...]
 """(tenant, project, …the rule's own parts)."""
 
+HOT: Final = 256
+"""Keys that stay objects although they are quiet: a small install never pays for thawing."""
 _LOOK: Final = 8
 """Keys that are compared when one has to go."""
+_MONTH_NS: Final = 30 * 86_400 * 1_000_000_000
+
+
+class Other(msgspec.Struct, array_like=True):
+    """What is not followed: keys that were given up, the calls that they had counted, and their nano-dollars."""
+
+    keys: int = 0
+    calls: int = 0
+    nanos: int = 0
+
+    def add(self, calls: int, nanos: int) -> None:
+        self.keys += 1
+        self.calls += calls
+        self.nanos += nanos
+
+
+class Cold:
+    """A quiet key: its encoding, until when nothing leaves its windows, and what would be lost with it."""
+
+    __slots__ = ("blob", "spent", "unfit", "until_ns", "weight")
+
+    def __init__(self, series: Series, blob: bytes, *, unfit: bool) -> None:
+        self.blob = blob
+        self.unfit = unfit
+        self.until_ns = series.idle_until_ns()
+        self.weight = series.weight
+        self.spent = series.spent
 
 
 class Table:
     def __init__(self, rule: Rule[Any, Any], max_keys: int) -> None:
         self.rule = rule
         self.max_keys = max_keys
-        self.evicted = 0
-        """Keys given up or not taken since this was last read; the engine reports and resets it."""
-        self.doubts = Doubts()
+        self.door = Door()
+        self.other = Other()
+        # As long as the longest window of a rule. A false positive silences a key for as long.
+        self._doubts = Rotating(1 << 18, span_ns=_MONTH_NS, most=1 << 18)
         # Oldest use first.
-        self._series: OrderedDict[Key, Any] = OrderedDict()
+        self._series: OrderedDict[Key, Series | Cold] = OrderedDict()
         self._active: dict[Key, int | None] = {}
         """Keys whose episode is open or pending, and when each has to be looked at although nothing comes."""
+        self._cold = 0
 
     def __len__(self) -> int:
-        return len(self._series)
+        return len(self._series) + len(self.door)
 
-    def find(self, key: Key) -> Any | None:
-        """The series of a key, which counts as a use of it."""
+    @property
+    def cold(self) -> int:
+        """Keys that are kept as bytes."""
+        return self._cold
+
+    def find(self, key: Key, config: Any) -> Any | None:
+        """The series of a key, which counts as a use of it. `config` is the one in force for it."""
         series = self._series.get(key)
-        if series is not None:
-            self._series.move_to_end(key)
-        return series
+        if series is None:
+            return None
+        self._series.move_to_end(key)
+        return self._thaw(key, series, config) if type(series) is Cold else series
 
     def add(self, key: Key, series: Series, time_ns: int) -> bool:
         """Begin to follow a key. `False` where every key that could go has an open finding."""
         if len(self._series) >= self.max_keys and not self._evict(time_ns):
-            self.evicted += 1
             return False
         self._series[key] = series
-        if self.doubts.holds(key):
+        if self._doubts.holds(digest(key)):
             self.rule.mark_unfit(series, time_ns)
         return True
 
-    def put(self, key: Key, series: Series) -> None:
-        """Take over a stored series. Where its episode is active, `track` it as well."""
-        self._series[key] = series
+    def give_up(self, call: Call) -> None:
+        """Add a call that is not followed to the others."""
+        self.other.add(call.count, 0 if call.cost.kind is CostKind.UNKNOWN else call.cost.low)
+
+    def doubt(self, key: bytes, time_ns: int) -> None:
+        """Remember of a key by its `digest` that it must not fire if it comes back."""
+        self._doubts.add(key, time_ns)
 
     def track(self, key: Key, due_ns: int | None) -> None:
         """Note a key whose episode is active, and when it is due by time alone."""
@@ -65,18 +113,78 @@ class Table:
         self._active.pop(key, None)
 
     def drop(self, key: Key) -> None:
-        self._series.pop(key, None)
+        if type(self._series.pop(key, None)) is Cold:
+            self._cold -= 1
         self._active.pop(key, None)
 
+    def keys(self) -> list[Key]:
+        return list(self._series)
+
     def items(self) -> list[tuple[Key, Any]]:
+        """Every key with its series, or what it is kept as while it is quiet."""
         return list(self._series.items())
 
-    def active(self) -> list[tuple[Key, Any]]:
-        return [(key, self._series[key]) for key in self._active]
+    def quiet(self, key: Key, now_ns: int) -> bool:
+        """Whether letting time pass until `now_ns` changes nothing for a key."""
+        series = self._series[key]
+        return type(series) is Cold and now_ns < series.until_ns
+
+    def active(self) -> list[Key]:
+        return list(self._active)
+
+    def peek(self, key: Key, config: Any) -> Any:
+        """As `find` for a key that is there, without counting as a use of it."""
+        series = self._series[key]
+        return self._thaw(key, series, config) if type(series) is Cold else series
 
     def due(self, after_ns: int) -> int | None:
         """The first moment after `after_ns` at which a key is due."""
         return min((due for due in self._active.values() if due is not None and due > after_ns), default=None)
+
+    def state(self) -> list[Any]:
+        """Everything, for `load`. Only keys that changed since the last time are encoded anew; others grow cold."""
+        blobs = []
+        may_cool = len(self._series) - self._cold - HOT
+        for key, series in self._series.items():
+            if type(series) is Cold:
+                blobs.append(series.blob)
+                continue
+            assert isinstance(series, Series)  # noqa: S101 - there is nothing else
+            quiet = series.blob is not None
+            blob = series.encoded(key)
+            blobs.append(blob)
+            if quiet and may_cool > 0 and key not in self._active:
+                self._series[key] = Cold(series, blob, unfit=self.rule.unfit(series))
+                self._cold += 1
+                may_cool -= 1
+        return [blobs, self._doubts.state(), self.door.state(), self.other]
+
+    def load(self, state: list[Any]) -> Iterator[tuple[Key, list[Any], bytes]]:
+        """Take over all but the keys, which come one by one for `put`: (key, state for `restore`, encoding)."""
+        blobs, doubts, door, other = state
+        self._doubts.load(doubts)
+        self.door.load(door)
+        self.other = msgspec.convert(other, Other)
+        for blob in blobs:
+            yield *decode_key(blob), blob
+
+    def put(self, key: Key, series: Series) -> None:
+        """Take over a stored series. Where its episode is active, `track` it as well."""
+        blob = series.blob
+        if blob is None or series.episode.active or len(self._series) < HOT:
+            self._series[key] = series
+        else:
+            self._series[key] = Cold(series, blob, unfit=self.rule.unfit(series))
+            self._cold += 1
+
+    def _thaw(self, key: Key, cold: Cold, config: Any) -> Any:
+        _, stored = decode_key(cold.blob)
+        series = self.rule.new_series(config)
+        if not restore(series, stored, cold.blob):
+            raise AssertionError("a key that is kept fits its rule")
+        self._series[key] = series
+        self._cold -= 1
+        return series
 
     def _evict(self, time_ns: int) -> bool:
         rounds = len(self._series) // _LOOK + 1 if self._active else 1
@@ -87,49 +195,14 @@ class Table:
             for key in oldest:
                 self._series.move_to_end(key)
             if gone is not None:
-                if self.rule.unfit(self._series.pop(gone)):
-                    self.doubts.add(gone, time_ns)
-                self.evicted += 1
+                self._forget(gone, time_ns)
                 return True
         return False
 
-
-class Doubts:
-    """A Bloom filter in two halves that take turns: it remembers for at least `SPAN_NS`, in bounded memory.
-
-    A false positive silences a key for one window; there are no false negatives within the span.
-    """
-
-    SPAN_NS = 7 * 86_400_000_000_000
-    """As long as the longest window of a rule."""
-    BITS = 1 << 18
-
-    def __init__(self) -> None:
-        self._halves: list[bytearray] = []
-        self._turned_ns = 0
-
-    def add(self, key: Key, time_ns: int) -> None:
-        if not self._halves or time_ns - self._turned_ns >= self.SPAN_NS:
-            self._halves = [bytearray(self.BITS // 8), *self._halves[:1]]
-            self._turned_ns = time_ns
-        newest = self._halves[0]
-        for bit in _bits(key, self.BITS):
-            newest[bit >> 3] |= 1 << (bit & 7)
-
-    def holds(self, key: Key) -> bool:
-        if not self._halves:
-            return False
-        bits = _bits(key, self.BITS)
-        return any(all(half[bit >> 3] >> (bit & 7) & 1 for bit in bits) for half in self._halves)
-
-    def state(self) -> list[Any]:
-        return [self._turned_ns, [bytes(half) for half in self._halves]]
-
-    def load(self, state: list[Any]) -> None:
-        self._turned_ns, halves = state
-        self._halves = [bytearray(half) for half in halves]
-
-
-def _bits(key: Key, size: int) -> list[int]:
-    digest = hashlib.blake2b("\x1f".join(key).encode(), digest_size=16).digest()
-    return [int.from_bytes(digest[at : at + 4], "little") % size for at in (0, 4, 8, 12)]
+    def _forget(self, key: Key, time_ns: int) -> None:
+        series = self._series.pop(key)
+        self.other.add(series.weight, series.spent)
+        if type(series) is Cold:
+            self._cold -= 1
+        if series.unfit if isinstance(series, Cold) else self.rule.unfit(series):
+            self.doubt(digest(key), time_ns)

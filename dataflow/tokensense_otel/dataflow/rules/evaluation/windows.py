@@ -23,7 +23,7 @@ class Rolling:
         self._size = width_ns // buckets
         self._count = buckets
         self._zeroes = (0,) * fields
-        self._buckets: dict[int, list[int]] = {}
+        self._buckets: dict[int, list[int]] = {}  # oldest first
         self.head: int | None = None
         """Number of the newest bucket; `None` before anything happened."""
         self.totals = [0] * fields
@@ -63,11 +63,15 @@ class Rolling:
         elif bucket <= head - self._count:
             return False
         apply = add if sign > 0 else sub
-        sums = list(map(apply, self._buckets.get(bucket) or self._zeroes, values))
+        buckets = self._buckets
+        held = buckets.get(bucket)
+        sums = list(map(apply, self._zeroes if held is None else held, values))
         if sign > 0 or any(sums):
-            self._buckets[bucket] = sums
+            buckets[bucket] = sums
+            if held is None and bucket != self.head:
+                self._buckets = dict(sorted(buckets.items()))
         else:
-            self._buckets.pop(bucket, None)
+            buckets.pop(bucket, None)
         self.totals = list(map(apply, self.totals, values))
         return True
 
@@ -83,10 +87,11 @@ class Rolling:
 
     def _move(self, head: int) -> bool:
         self.head = head
-        gone = [bucket for bucket in self._buckets if bucket <= head - self._count]
-        for bucket in gone:
-            self.totals = list(map(sub, self.totals, self._buckets.pop(bucket)))
-        return bool(gone)
+        buckets, last, moved = self._buckets, head - self._count, False
+        while buckets and (oldest := next(iter(buckets))) <= last:
+            self.totals = list(map(sub, self.totals, buckets.pop(oldest)))
+            moved = True
+        return moved
 
     def at(self, bucket: int) -> Sequence[int]:
         """Sums of one bucket by its number, zeroes where nothing happened."""
@@ -94,11 +99,11 @@ class Rolling:
 
     def first(self) -> int | None:
         """Number of the oldest bucket in which anything is counted."""
-        return min((bucket for bucket, sums in self._buckets.items() if any(sums)), default=None)
+        return next((bucket for bucket, sums in self._buckets.items() if any(sums)), None)
 
     def last(self) -> int | None:
         """Number of the newest bucket to which anything was added, be it zero."""
-        return max(self._buckets, default=None)
+        return next(reversed(self._buckets), None)
 
     def bounds(self) -> tuple[int, int]:
         """[from, to) of the window in Unix nanoseconds."""
@@ -170,7 +175,7 @@ class Peaks:
 
     def expires_ns(self) -> int | None:
         """When the first bucket leaves that something was added to; `None` while there is none."""
-        oldest = next(iter(self._buckets), None)
+        oldest = min(self._buckets, default=None)
         return None if oldest is None else (oldest + self._count) * self._size
 
     def _move(self, head: int) -> bool:

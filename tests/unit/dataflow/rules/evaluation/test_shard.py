@@ -247,13 +247,13 @@ def test_what_comes_too_late_is_refused() -> None:
 
 
 def test_memory_is_given_back() -> None:
-    """A month after the last call nothing is kept, and no timer is wanted."""
+    """Two months after the last call nothing is kept, and no timer is wanted."""
     shard = Shard()
     shard.post(calls(30))
     shard.post(flagship(30))
     shard.sample([a_sample(NOON)])
     assert shard.shard.next_wake() is not None
-    shard.advance(NOON + 31 * DAY)
+    shard.advance(NOON + 62 * DAY)
 
     assert {len(table) for table in shard.shard._tables.values()} == {0}
     assert shard.shard.next_wake() is None
