@@ -27,10 +27,12 @@ _WAITED_FOR: Final = (0,) * (1 + HOURS)
 
 
 class BatchEligibleConfig(MinSpendConfig):
-    """Thresholds of BATCH_ELIGIBLE. `min_usd` is what batch prices would have saved in the seven days."""
+    """Thresholds of BATCH_ELIGIBLE."""
 
     severity: Severity = Severity.LOW
     """`high`, `medium` or `low`."""
+    min_usd: float = Field(default=0.1, gt=0, le=1_000_000_000)
+    """USD that batch prices have to have saved in seven days before the rule fires."""
     min_calls: int = Field(default=100, ge=1)
     """Calls in seven days before the rule may fire."""
     min_share: float = Field(default=0.8, gt=0.5, le=1)

@@ -18,8 +18,10 @@ _APART: Final = "\x1f"
 
 
 class UnattributedConfig(MinSpendConfig, WindowConfig):
-    """Thresholds of UNATTRIBUTED. `min_usd` is about the spend without a team."""
+    """Thresholds of UNATTRIBUTED."""
 
+    min_usd: float = Field(default=0.1, gt=0, le=1_000_000_000)
+    """USD without a team in the window below which the rule does not fire."""
     min_calls: int = Field(default=100, ge=1)
     """Calls of the project in the window before the rule may fire."""
     max_share: float = Field(default=0.1, ge=0, lt=1)
