@@ -40,8 +40,9 @@ class ExporterConfig(Config):
     """Whether what came and went while the endpoint took nothing is left out, and of several updates all but the
     newest. What is left out is on record as suppressed, with the reason."""
 
-    digest_after_s: float = Field(default=120.0, ge=0)
-    """When what waits would take longer than this at the endpoint's pace, it is told in digests. 0 means never."""
+    digest_after_s: float = Field(default=0.0, ge=0)
+    """When what waits would take longer than this at `min_interval_s` each, it is told in digests of up to 1,000
+    findings. 0 means never: each is told by itself, however long it takes."""
 
 
 class HttpExporterConfig(ExporterConfig):

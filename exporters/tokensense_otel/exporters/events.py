@@ -33,6 +33,12 @@ HELD = Happening(
     labels=("exporter",),
     level=logging.INFO,
 )
+DIGESTED = Happening(
+    "exporter_digested",
+    "Deliveries told together, because one by one they would have taken too long.",
+    labels=("exporter",),
+    level=logging.WARNING,
+)
 FELL_BACK = Happening(
     "exporter_fell_back",
     "Deliveries that another exporter took on because theirs could not be made in time.",

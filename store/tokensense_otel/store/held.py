@@ -17,11 +17,13 @@ class Waiting(NamedTuple):
 
     id: int
     status: Status
+    tried: bool = False
 
 
 class Lane(NamedTuple):
-    """What waits of one episode for one exporter, in order; the first is held back."""
+    """What waits of one episode for one exporter, in order, where it is more than one."""
 
+    episode_id: str
     waiting: tuple[Waiting, ...]
     told: bool
     """Whether anything of the episode may have arrived."""
@@ -46,10 +48,17 @@ class HeldBack:
             ).rowcount
 
     def lanes(self, exporter: str) -> list[Lane]:
-        """Lanes of which the first is held back and something waits behind it."""
+        """Lanes in which something is held back and more waits."""
+        return self._lanes(exporter, deliveries.c.held != "")
+
+    def slow_lanes(self, exporter: str, waiting_since_ns: int) -> list[Lane]:
+        """Lanes in which something has waited since then, not on purpose, and more waits."""
+        return self._lanes(exporter, sa.and_(deliveries.c.held == "", deliveries.c.queued_ns <= waiting_since_ns))
+
+    def _lanes(self, exporter: str, which: sa.ColumnElement[bool]) -> list[Lane]:
         held = (
             sa.select(deliveries.c.episode_id)
-            .where(deliveries.c.exporter == exporter, deliveries.c.state == State.PENDING, deliveries.c.held != "")
+            .where(deliveries.c.exporter == exporter, deliveries.c.state == State.PENDING, which)
             .scalar_subquery()
         )
         rows = sa.select(deliveries.c.id, deliveries.c.episode_id, deliveries.c.state, deliveries.c.attempts)
@@ -66,8 +75,8 @@ class HeldBack:
                 if row.attempts:
                     told.add(row.episode_id)
                 if row.state == State.PENDING:
-                    waiting.setdefault(row.episode_id, []).append(Waiting(row.id, Status(row.status)))
-        return [Lane(tuple(each), episode in told) for episode, each in waiting.items() if len(each) > 1]
+                    waiting.setdefault(row.episode_id, []).append(Waiting(row.id, Status(row.status), row.attempts > 0))
+        return [Lane(episode, tuple(each), episode in told) for episode, each in waiting.items() if len(each) > 1]
 
     def suppress(self, reasons: Mapping[int, str], now_ns: int) -> None:
         """End deliveries that nobody needs any more, each with its reason."""

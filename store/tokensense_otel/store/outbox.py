@@ -53,6 +53,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     receipt: JsonObject | None = None
     degraded: bool = False
     ambiguous: bool = False
+    alone: bool = False
+    """Whether it has to be told by itself from now on: no digest was taken."""
 
 
 class Audit(NamedTuple):
@@ -94,11 +96,34 @@ class Outbox(Intake):
         with self._reading.connect() as connection:
             return [_delivery(row) for row in connection.execute(query.order_by(deliveries.c.seq).limit(limit))]
 
-    def begin(self, started: Sequence[Delivery]) -> None:
+    def crowd(self, exporter: str, limit: int) -> list[Delivery]:
+        """What could be told together: up to `limit` whose time has come and that were not tried by themselves,
+        whole lanes in order, oldest first."""
+        earlier = deliveries.alias("earlier")
+        blocked = sa.exists().where(
+            earlier.c.exporter == deliveries.c.exporter,
+            earlier.c.episode_id == deliveries.c.episode_id,
+            earlier.c.state == State.PENDING,
+            earlier.c.seq < deliveries.c.seq,
+            sa.or_(sa.and_(earlier.c.attempts > 0, earlier.c.crowded == 0), earlier.c.held != ""),
+        )
+        untried = sa.and_(
+            sa.or_(deliveries.c.attempts == 0, deliveries.c.crowded == 1),
+            deliveries.c.held == "",
+            deliveries.c.next_ns <= self._clock(),
+        )
+        query = _listing().where(
+            deliveries.c.exporter == exporter, deliveries.c.state == State.PENDING, untried, ~blocked
+        )
+        with self._reading.connect() as connection:
+            return [_delivery(row) for row in connection.execute(query.order_by(deliveries.c.seq).limit(limit))]
+
+    def begin(self, started: Sequence[Delivery], *, together: bool = False) -> None:
         """Count an attempt on each, before its first byte leaves: a crash in between is a copy that is known of."""
         with self._writing.begin() as connection:
             which = deliveries.c.id.in_([delivery.id for delivery in started])
-            connection.execute(deliveries.update().where(which).values(attempts=deliveries.c.attempts + 1))
+            counted = {"attempts": deliveries.c.attempts + 1, "crowded": int(together)}
+            connection.execute(deliveries.update().where(which).values(counted))
 
     def record(self, verdicts: Sequence[tuple[Delivery, Verdict]]) -> None:
         """Write what became of attempts, in one transaction. What was ended meanwhile by hand stays as it is."""
@@ -118,6 +143,7 @@ class Outbox(Intake):
                         degraded=int(verdict.degraded),
                         ambiguous=deliveries.c.ambiguous + int(verdict.ambiguous),
                         held="",
+                        crowded=0 if verdict.alone else deliveries.c.crowded,
                     )
                 )
 

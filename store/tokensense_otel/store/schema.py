@@ -110,6 +110,7 @@ deliveries = Table(
     Column("receipt", Text),
     Column("held", String, nullable=False, server_default=""),
     Column("stands_in", String, nullable=False, server_default=""),
+    Column("crowded", Integer, nullable=False, server_default="0"),
     Index("deliveries_once", "exporter", "seq", unique=True),
     Index("deliveries_state", "exporter", "state", "seq"),
     Index("deliveries_lane", "exporter", "episode_id", "seq"),

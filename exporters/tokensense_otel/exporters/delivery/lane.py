@@ -19,6 +19,9 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._under_way)
 
+    def is_busy(self, episode_id: str) -> bool:
+        return episode_id in self._under_way
+
     def take(self, due: Iterable[Delivery], slots: int) -> list[Delivery]:
         """Up to `slots` deliveries to start now, at most one for each episode; their lanes are busy from here on."""
         taken: list[Delivery] = []
@@ -29,6 +32,22 @@ class Lanes:
                 self._under_way[delivery.episode_id] = delivery.id
                 taken.append(delivery)
         return taken
+
+    def reserve(self, waiting: Iterable[Delivery]) -> list[Delivery]:
+        """Those of free lanes, all of each lane, in their order; their lanes are busy from here on."""
+        mine: dict[str, int] = {}
+        reserved: list[Delivery] = []
+        for delivery in waiting:
+            if delivery.episode_id in mine or delivery.episode_id not in self._under_way:
+                mine.setdefault(delivery.episode_id, delivery.id)
+                reserved.append(delivery)
+        self._under_way |= mine
+        return reserved
+
+    def release_all(self, reserved: Iterable[Delivery]) -> None:
+        """What became of them is recorded: their lanes are free."""
+        for episode_id in {delivery.episode_id for delivery in reserved}:
+            del self._under_way[episode_id]
 
     def release(self, delivery: Delivery) -> None:
         """The delivery's outcome is recorded: its lane is free.

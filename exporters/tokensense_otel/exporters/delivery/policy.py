@@ -6,6 +6,8 @@ old; Standard Webhooks recommends such a schedule, jitter included.
 
 from dataclasses import dataclass
 
+import msgspec
+
 from tokensense_otel.exporters.config import ExporterConfig
 from tokensense_otel.exporters.errors import EndpointDown, Reject, Retry, Throttle
 from tokensense_otel.exporters.exporter import Receipt
@@ -14,6 +16,7 @@ from tokensense_otel.store.outbox import Delivery, State, Verdict
 Outcome = Receipt | Exception
 """What `send` returned, or what it raised."""
 
+MERGE_AFTER_S = 30.0
 _SECOND = 1_000_000_000
 
 
@@ -28,11 +31,26 @@ class Policy:
     """The most messages under way at once."""
     min_interval_s: float = 0.0
     failures_to_open: int = 5
+    digest_after_s: float = 0.0
+    """A backlog that would take longer than this is told in digests; 0 means never."""
+    merge_after_s: float | None = MERGE_AFTER_S
+    """What has waited this long is told without what is over or older by then; `None` means all of it is told."""
     probe_s: float = 60.0
 
 
 def policy_of(config: ExporterConfig) -> Policy:
-    return Policy(max_age_s=config.max_age_s, width=config.max_in_flight, min_interval_s=config.min_interval_s)
+    return Policy(
+        max_age_s=config.max_age_s,
+        width=config.max_in_flight,
+        min_interval_s=config.min_interval_s,
+        digest_after_s=config.digest_after_s,
+        merge_after_s=MERGE_AFTER_S if config.merge_waiting else None,
+    )
+
+
+def is_storm(policy: Policy, waiting: int) -> bool:
+    """Whether so many would take too long one by one, at the pace that the endpoint is known to take."""
+    return bool(policy.digest_after_s) and waiting * policy.min_interval_s > policy.digest_after_s
 
 
 def retry_delay_s(policy: Policy, attempts: int, jitter: float) -> float:
@@ -59,6 +77,19 @@ def judge(
         return Verdict(state=State.DEAD, reason=given_up, degraded=delivery.degraded, ambiguous=ambiguous)
     next_ns = now_ns + int(_delay_s(outcome, policy, delivery.attempts, jitter) * _SECOND)
     return Verdict(state=State.PENDING, next_ns=next_ns, reason=reason, degraded=delivery.degraded, ambiguous=ambiguous)
+
+
+def of_digest(verdict: Verdict, outcome: Outcome) -> Verdict:
+    """What the fate of a digest means for one of those in it.
+
+    A receipt is no message of theirs to change later, and a digest that was refused says nothing about them: they are
+    told by themselves then.
+    """
+    if isinstance(outcome, Receipt):
+        return msgspec.structs.replace(verdict, receipt=None, reason="told in a digest")
+    if isinstance(outcome, Reject):
+        return msgspec.structs.replace(verdict, state=State.PENDING, next_ns=0, degraded=False, alone=True)
+    return verdict
 
 
 def _delay_s(outcome: Exception, policy: Policy, attempts: int, jitter: float) -> float:

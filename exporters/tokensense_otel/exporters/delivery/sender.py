@@ -11,13 +11,15 @@ from tokensense_otel.core.component import Clock
 from tokensense_otel.core.insight import decode_insight
 from tokensense_otel.exporters import events
 from tokensense_otel.exporters.config import redacted, secrets_of
+from tokensense_otel.exporters.delivery.digest import digest
 from tokensense_otel.exporters.delivery.endpoint import Change, Endpoint
 from tokensense_otel.exporters.delivery.lane import Lanes
-from tokensense_otel.exporters.delivery.policy import Outcome, Policy, judge
+from tokensense_otel.exporters.delivery.picker import Picker, Shipment
+from tokensense_otel.exporters.delivery.policy import Outcome, Policy, judge, of_digest
 from tokensense_otel.exporters.errors import EndpointDown, Reject, Retry, Throttle
 from tokensense_otel.exporters.exporter import RECEIPT_BYTES, NamedExporter, Payload, Receipt
 from tokensense_otel.exporters.muting.gate import Gate
-from tokensense_otel.store.outbox import Delivery, Outbox, State, Verdict
+from tokensense_otel.store.outbox import Outbox, State, Verdict
 
 StoreCall = Callable[..., Awaitable[Any]]
 """Runs a function of the outbox off the event loop: `await store(outbox.begin, batch)`."""
@@ -46,15 +48,15 @@ class Sender:
         self._deadline_s = named.config.timeout_s + _MARGIN_S
         self._secrets = secrets_of(named.config)
         self._outbox = outbox
-        self._gate = gate
         self._store = store
         self._clock = clock
         self._jitter = jitter
         self._policy = policy
         self._endpoint = Endpoint(policy)
         self._lanes = Lanes()
+        self._picker = Picker(named.name, outbox, gate, self._lanes, policy, clock)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ended: list[tuple[Delivery, Verdict]] = []
+        self._ended: list[tuple[Shipment, list[Verdict]]] = []
         self._returned = False
         self._complaint = ""
         self._stopping = False
@@ -89,16 +91,18 @@ class Sender:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _record(self) -> None:
-        batch = list(self._ended)
-        if not batch:
+        ended = list(self._ended)
+        if not ended:
             return
         if self._returned:
             await self._store(self._outbox.expedite, self._name)
             self._returned = False
+        batch = [pair for shipment, verdicts in ended for pair in zip(shipment, verdicts, strict=True)]
         await self._store(self._outbox.record, batch)
-        del self._ended[: len(batch)]
+        del self._ended[: len(ended)]
+        for shipment, _ in ended:
+            self._lanes.release_all(shipment)
         for delivery, verdict in batch:
-            self._lanes.release(delivery)
             if verdict.state is State.DEAD:
                 events.DEAD(exporter=self._name, insight=delivery.insight_id, reason=verdict.reason)
             elif verdict.degraded and not delivery.degraded:
@@ -106,70 +110,63 @@ class Sender:
 
     async def _launch(self) -> None:
         now = self._clock()
-        slots = self._endpoint.slots(now, len(self._lanes))
+        slots = self._endpoint.slots(now, len(self._tasks))
         if not slots:
             return
-        until = None if self._endpoint.open else now
-        due = await self._store(self._outbox.due, self._name, until, slots + len(self._lanes))
-        batch = self._lanes.take(due, slots)
-        if not batch:
-            return
-        free: list[Delivery] = []
-        try:
-            free = await self._store(self._gate.sift, self._name, batch)
-            if free:
-                await self._store(self._outbox.begin, free)
-        except BaseException:
-            free = []
-            raise
-        finally:
-            for delivery in batch:
-                if delivery not in free:
-                    self._lanes.release(delivery)
-        if not free:
+        shipments: list[Shipment] = await self._store(self._picker.pick, slots, probe=self._endpoint.open)
+        if not shipments:
             return
         self._endpoint.started(now)
-        for delivery in free:
-            task = asyncio.create_task(self._attempt(delivery), name=f"send to {self._name}")
+        for shipment in shipments:
+            task = asyncio.create_task(self._attempt(shipment), name=f"send to {self._name}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         events.IN_FLIGHT.set(len(self._tasks), exporter=self._name)
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, shipment: Shipment) -> None:
         payload: Payload | None = None
         outcome: Outcome
+        first = shipment[0]
+        alone = len(shipment) == 1
         try:
-            payload = self._rendered(delivery)
-            sent = payload.degraded() if delivery.degraded else payload
-            prior = None if delivery.prior is None else Receipt(delivery.prior)
+            payload = self._rendered(shipment)
+            sent = payload.degraded() if alone and first.degraded else payload
+            prior = Receipt(first.prior) if alone and first.prior is not None else None
             async with asyncio.timeout(self._deadline_s):
                 outcome = _checked(await self._exporter.send(sent, prior))
         except TimeoutError:
             outcome = Retry("no answer in time", ambiguous=True)
         except Exception as error:  # noqa: BLE001 - somebody else's code: whatever it does stays in its lane
             outcome = error
-        self._conclude(delivery, outcome, has_fallback=payload is not None and payload.fallback is not None)
+        self._conclude(shipment, outcome, has_fallback=payload is not None and payload.fallback is not None)
 
-    def _rendered(self, delivery: Delivery) -> Payload:
+    def _rendered(self, shipment: Shipment) -> Payload:
         """Render is pure, so what fails once fails always: that is a dead letter and not a retry."""
         try:
-            return self._exporter.render(decode_insight(delivery.body))
+            insights = [decode_insight(delivery.body) for delivery in shipment]
+            return self._exporter.render(insights[0] if len(insights) == 1 else digest(insights))
         except Exception as error:
             self._bug(error)
             raise Reject(f"it could not be rendered ({type(error).__name__}: {error})") from error
 
-    def _conclude(self, delivery: Delivery, outcome: Outcome, *, has_fallback: bool) -> None:
+    def _conclude(self, shipment: Shipment, outcome: Outcome, *, has_fallback: bool) -> None:
         now = self._clock()
-        counted = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1)
-        verdict = judge(
-            counted, outcome, has_fallback=has_fallback, policy=self._policy, now_ns=now, jitter=self._jitter()
-        )
-        reason = redacted(verdict.reason, self._secrets)[:_REASON_CHARS]
-        self._ended.append((delivery, msgspec.structs.replace(verdict, reason=reason)))
+        verdicts: list[Verdict] = []
+        for delivery in shipment:
+            counted = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1)
+            verdict = judge(
+                counted, outcome, has_fallback=has_fallback, policy=self._policy, now_ns=now, jitter=self._jitter()
+            )
+            reason = redacted(verdict.reason, self._secrets)[:_REASON_CHARS]
+            verdicts.append(msgspec.structs.replace(verdict, reason=reason))
+        if len(shipment) > 1:
+            verdicts = [of_digest(verdict, outcome) for verdict in verdicts]
+        self._ended.append((shipment, verdicts))
         change = self._endpoint.observe(outcome, now)
         self._returned = self._returned or change is Change.CLOSED
         self.wake()
-        self._report(outcome, verdict, reason)
+        reason = verdicts[0].reason
+        self._report(outcome, verdicts[0], reason)
         if change is Change.OPENED and isinstance(outcome, EndpointDown):
             events.ENDPOINT_DOWN(exporter=self._name, reason=reason)
         elif change is Change.CLOSED:

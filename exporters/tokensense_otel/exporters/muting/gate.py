@@ -17,13 +17,13 @@ from tokensense_otel.store.outbox import Delivery
 class Gate:
     def __init__(self, engine: Engine, windows: Mapping[str, MaintenanceConfig], clock: Clock) -> None:
         self._mutes = Mutes(engine)
-        self._held = HeldBack(engine)
+        self.held = HeldBack(engine)
         self._windows = windows
         self._clock = clock
 
     def reset(self) -> None:
         """Look anew at what is held back: the configuration may be another one."""
-        self._held.release()
+        self.held.release()
 
     def sift(self, exporter: str, batch: Sequence[Delivery]) -> list[Delivery]:
         """Those that may be sent; the others are held back, and stay pending."""
@@ -37,7 +37,7 @@ class Gate:
             if found is None:
                 free.append(delivery)
             else:
-                self._held.hold(delivery, found.by, found.until_ns, found.reason)
+                self.held.hold(delivery, found.by, found.until_ns, found.reason)
                 events.HELD(exporter=exporter, by=found.by, insight=delivery.insight_id)
         if len(free) < len(batch):
             self.settle(exporter)
@@ -46,8 +46,8 @@ class Gate:
     def settle(self, exporter: str) -> None:
         """Give up what is held back and need not be sent any more, because of what waits behind it."""
         reasons: dict[int, str] = {}
-        for lane in self._held.lanes(exporter):
+        for lane in self.held.lanes(exporter):
             reasons |= given_up(lane.waiting, told=lane.told)
         if reasons:
-            self._held.suppress(reasons, self._clock())
+            self.held.suppress(reasons, self._clock())
             events.SUPPRESSED(len(reasons), exporter=exporter, reason="muted", deliveries=len(reasons))

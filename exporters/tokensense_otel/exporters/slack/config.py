@@ -13,4 +13,5 @@ class SlackConfig(HttpExporterConfig):
 
     max_in_flight: int = Field(default=1, ge=1, le=64)
     min_interval_s: float = Field(default=1.0, ge=0)
+    digest_after_s: float = Field(default=120.0, ge=0)
     max_age_s: float = Field(default=21_600.0, gt=0)
