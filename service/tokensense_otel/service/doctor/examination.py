@@ -13,6 +13,7 @@ _INSTALL: tuple[Callable[[], Finding], ...] = (install.python, install.bytewax, 
 _PLACE: tuple[Check, ...] = (
     place.data_dir,
     place.running,
+    place.receivers,
     place.store,
     place.log,
     place.recovery,

@@ -77,6 +77,15 @@ def _endpoint(key: str, endpoint: str, ours: bool) -> Finding:
     return ok(key, f"{endpoint} is free")
 
 
+def receivers(loaded: Loaded) -> Finding:
+    """More processes than the machine has cores take turns, and cost the others."""
+    processes, cores = loaded.settings.receiver.processes, os.cpu_count() or 1
+    shown = f"{processes} on {cores} cores, {loaded.settings.log.partitions} partitions of the log"
+    if processes > cores:
+        return warn("receiver.processes", shown, f"write receiver.processes: {cores} or less")
+    return ok("receiver.processes", shown)
+
+
 def store(loaded: Loaded) -> Finding:
     from tokensense_otel.store.database import database_path, open_database
 
