@@ -177,13 +177,11 @@ class PriceChange(CallRule[PriceChangeConfig]):
         own = _own(series)
         change, impact = own.change, own.impact
         more = "more" if impact > 0 else "less"
-        when = "will cost" if own.now_ns < change.at_ns else "costs"
-        old, new = _by_class(change.before), _by_class(change.after)
-        moved = [f"{name} from ${old[name]} to ${new[name]}" for name in old if new.get(name, old[name]) != old[name]]
+        ahead = own.now_ns < change.at_ns
         return Words(
-            title=f"{scope['model']} of {scope['provider']} {when} {more}",
-            summary=f"On {rfc3339(change.at_ns)[:10]} the price per million changes: {', '.join(moved)}. The last "
-            f"30 days' traffic costs {dollars(abs(impact))} {more} at the new price.",
+            title=f"{scope['model']} of {scope['provider']} {'will cost' if ahead else 'costs'} {more}",
+            summary=f"On {rfc3339(change.at_ns)[:10]} the price per million changes: {_moved(change)}. The traffic of "
+            f"the last 30 days {'would cost' if ahead else 'costs'} {dollars(abs(impact))} {more} at the new price.",
             suggested_fix=_DEARER if impact > 0 else _CHEAPER,
         )
 
@@ -210,6 +208,15 @@ def _dated(outlook: Outlook, now_ns: int, config: PriceChangeConfig) -> Change |
 def _listed_name(price_id: str) -> str:
     """The model of a price id such as `openai/gpt-5@2026-07-30*0.85`."""
     return price_id.partition("*")[0].partition("@")[0].partition("/")[2]
+
+
+def _moved(change: Change) -> str:
+    """The prices that change, in words; reasoning only where it is not priced as the output is."""
+    old, new = _by_class(change.before), _by_class(change.after)
+    if (old.get("reasoning"), new.get("reasoning")) == (old.get("output"), new.get("output")):
+        old.pop("reasoning", None)
+    moved = [name for name in old if new.get(name, old[name]) != old[name]]
+    return ", ".join(f"{name.replace('_', ' ')} from ${old[name]} to ${new[name]}" for name in moved)
 
 
 def _by_class(prices: UnitPrices) -> dict[str, str | None]:

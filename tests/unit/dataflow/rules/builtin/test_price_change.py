@@ -62,8 +62,10 @@ def test_a_rise_is_told_before_its_day() -> None:
     }
     assert insight.estimated_monthly_savings_usd is None
     assert insight.title == "gemini-4-argon of google will cost more"
-    assert "input from $2 to $4" in insight.summary
-    assert "$1.00 more" in insight.summary
+    assert insight.summary == (
+        "On 2026-12-01 the price per million changes: input from $2 to $4, cache read from $0.1 to $0.2, "
+        "output from $10 to $20. The traffic of the last 30 days would cost $1.00 more at the new price."
+    )
 
 
 def test_a_cut_is_told_after_its_day_with_the_other_sign() -> None:
