@@ -5,7 +5,9 @@ from typing import Any, Final
 import msgspec
 
 from tokensense_otel.dataflow.rules.builtin.batch_eligible import BatchEligible
+from tokensense_otel.dataflow.rules.builtin.budget import BudgetRule
 from tokensense_otel.dataflow.rules.builtin.cache_waste import CacheWaste
+from tokensense_otel.dataflow.rules.builtin.cost_spike import CostSpike
 from tokensense_otel.dataflow.rules.builtin.error_spend import ErrorSpend
 from tokensense_otel.dataflow.rules.builtin.long_prompts import LongPrompts
 from tokensense_otel.dataflow.rules.builtin.model_downgrade import ModelDowngrade
@@ -31,6 +33,8 @@ BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (
     CacheWaste(),
     PrefixCacheMiss(),
     Spike(),
+    CostSpike(),
+    BudgetRule(),
     Unpriced(),
     ErrorSpend(),
     RetryWaste(),

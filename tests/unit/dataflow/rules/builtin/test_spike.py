@@ -55,7 +55,12 @@ def test_a_day_without_calls_counts_as_zero() -> None:
 
     assert today(shard, 4, 90) == []
     (insight,) = shard.post(calls(20, start=MIDNIGHT + 4 * DAY + 9 * HOUR, first=90_000))[:1]
-    assert observed(insight) == {"calls_today": 100, "daily_calls_before": [120, 0, 0, 0]}
+    assert observed(insight) == {
+        "calls_today": 100,
+        "daily_calls_before": [120, 0, 0, 0],
+        "calls": 100,
+        "usual_calls": 30,
+    }
 
 
 @pytest.mark.parametrize(("count", "expected"), [(300, []), (301, [Status.FIRING])])

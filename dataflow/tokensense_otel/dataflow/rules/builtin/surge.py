@@ -1,0 +1,252 @@
+"""What SPIKE and COST_SPIKE have in common: much more of something than is usual at this hour of the week.
+
+A surge is judged on four stretches of time: the current hour, the hour before it, the last six hours and the current
+UTC day, each as far as it has come, against the whole of what is usual. So it is told as soon as it is certain, and an
+hour is never scaled up from its first minutes. Before two weeks of history only the day is judged, against a mean.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar, cast
+
+from pydantic import Field
+
+from tokensense_otel.core.call import Call, CostKind
+from tokensense_otel.dataflow.pricing import Catalogue
+from tokensense_otel.dataflow.rules.builtin.baseline import (
+    DAY_HOURS,
+    HOUR_NS,
+    MEMORY_DAYS,
+    WEEK_DAYS,
+    Baseline,
+    Hours,
+    Usual,
+    is_weekend,
+)
+from tokensense_otel.dataflow.rules.builtin.movement import Parts, moved, part_of, values_of
+from tokensense_otel.dataflow.rules.call_rule import CallRule, Fact
+from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, MONEY, CallSeries, Ring
+from tokensense_otel.dataflow.rules.evaluation.windows import Rolling
+from tokensense_otel.dataflow.rules.rule import RuleConfig
+
+SIX: Final = 6
+HOURS_NOISE: Final = 6
+DAY_NOISE: Final = 4
+"""How many times its usual spread something has to be above what is expected, for hours and for a day."""
+
+
+class SurgeConfig(RuleConfig):
+    """Thresholds of a surge."""
+
+    multiplier: float = Field(default=3.0, gt=1)
+    """The rule fires while the current UTC day, or the last six hours, are above what is usual by this factor."""
+    hour_multiplier: float = Field(default=5.0, gt=1)
+    """The factor for a single hour, which varies more."""
+    baseline_days: int = Field(default=7, ge=1, le=28)
+    """How many days before today the mean is taken over, while there are less than 14 full days of history."""
+    min_history_days: int = Field(default=3, ge=1, le=28)
+    """Full days of history before the rule may fire."""
+
+
+ConfigT = TypeVar("ConfigT", bound=SurgeConfig)
+
+
+class Stretch(NamedTuple):
+    """Hours [first, last] since 1970 with more than usual. `days` are those of a mean, 0 where a season is known."""
+
+    first: int
+    last: int
+    now: int
+    usual: int
+    days: int
+
+    @property
+    def size(self) -> int:
+        """How many times as much as usual, in thousandths."""
+        return self.now * 1_000 // max(1, self.usual)
+
+    @property
+    def of_day(self) -> bool:
+        """Whether it is a day, as far as that has come, rather than a few hours."""
+        return self.first % DAY_HOURS == 0 and self.first // DAY_HOURS == self.last // DAY_HOURS
+
+    @property
+    def times(self) -> str:
+        return f"{self.now / self.usual:.1f} times" if self.usual else "nothing at all"
+
+    @property
+    def words(self) -> str:
+        """When it was."""
+        if self.days:
+            return "so far today (UTC)"
+        hours = self.last - self.first + 1
+        return "within an hour" if hours == 1 else f"in {hours} hours"
+
+
+class SurgeSeries(CallSeries):
+    """A key's days, the hours of its last five weeks, what its spend is made of, and the surge that was found last."""
+
+    __slots__ = ("_baseline", "_day", "_gap", "found", "hours", "parts")
+
+    def __init__(self, fields: int) -> None:
+        super().__init__(Rolling(MEMORY_DAYS * DAY_NS, MEMORY_DAYS, fields + MONEY))
+        self.hours = Hours()
+        self.parts = Parts()
+        self.found: Stretch | None = None
+        self._baseline: Baseline | None = None
+        self._day = self._gap = 0
+
+    def measure(self, time_ns: int, value: int, sign: int) -> None:
+        """Count into the hour of `time_ns`. What is usual is found anew where that changes it."""
+        self.hours.add(time_ns, value, sign)
+        if time_ns // DAY_NS < self._day - self._gap:
+            self._baseline = None
+
+    def baseline(self, hour: int) -> Baseline:
+        """What is usual on the day of an hour. In its first hour the day before is left out: it still gets calls."""
+        day, at = divmod(hour, DAY_HOURS)
+        gap = 0 if at else 1
+        if self._baseline is None or day != self._day or gap != self._gap:
+            self._day, self._gap = day, gap
+            self._baseline = Baseline(day, self.hours.before(day - gap), gap)
+        return self._baseline
+
+    def state(self) -> list[Any]:
+        return [*super().state(), self.found]
+
+    def load(self, state: list[Any]) -> bool:
+        *rest, found = state
+        self.found = None if found is None else Stretch(*found)
+        return super().load(rest)
+
+    def _rings(self) -> Iterator[Ring]:
+        yield from super()._rings()
+        yield self.hours
+        yield self.parts
+
+
+class SurgeRule(CallRule[ConfigT]):
+    """`fields[measured]` is what may surge; `names` are what is told to have moved most: who, and which model."""
+
+    measured: int
+    names: tuple[str, str]
+    thresholds: ClassVar[tuple[str, ...]] = ("multiplier", "hour_multiplier", "baseline_days", "min_history_days")
+    above = ("multiplier", "hour_multiplier")
+    takes_sums = True
+
+    @abstractmethod
+    def least(self, config: ConfigT, /) -> int:
+        """Of what may surge, in a stretch, below which nothing is told."""
+
+    @abstractmethod
+    def unit(self, series: SurgeSeries, /) -> int:
+        """What one call is on average of what may surge: chance comes in such pieces."""
+
+    @abstractmethod
+    def who(self, call: Call, /) -> str:
+        """To which part of its key's spend a call belongs."""
+
+    def new_series(self, _config: ConfigT, /) -> CallSeries:
+        return SurgeSeries(len(self.fields))
+
+    def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
+        if not super().post(series, call, fact, sign, time_ns):
+            return False
+        surging = cast("SurgeSeries", series)
+        surging.measure(time_ns, fact.counts[self.measured], sign)
+        if call.cost.kind is not CostKind.UNKNOWN:
+            surging.parts.add(time_ns, part_of(self.who(call), call), values_of(call), sign)
+        return True
+
+    def judge(self, series: CallSeries, config: ConfigT, /) -> int | None:
+        found = self.find(cast("SurgeSeries", series), config)
+        if found is None:
+            return None
+        cast("SurgeSeries", series).found = found
+        return found.size
+
+    def find(self, series: SurgeSeries, config: ConfigT) -> Stretch | None:
+        """The largest surge there is now."""
+        hours, least = series.hours, self.least(config)
+        hour = hours.head
+        if hour is None:
+            return None
+        day = hour // DAY_HOURS
+        today = series.window.at(day)[self.measured]
+        six = hours.between(hour - SIX + 1, hour)
+        if today < least and six < least:
+            return None
+        baseline = series.baseline(hour)
+        if not baseline.seasonal:
+            return self._above_mean(series, config, hour, today) if today >= least else None
+        midnight = day * DAY_HOURS
+        stretches = [
+            (hour, hour, hours.between(hour, hour), config.hour_multiplier, HOURS_NOISE),
+            (hour - 1, hour - 1, hours.between(hour - 1, hour - 1), config.hour_multiplier, HOURS_NOISE),
+            (hour - SIX + 1, hour, six, config.multiplier, HOURS_NOISE),
+        ]
+        if hour > midnight:
+            stretches.append((midnight, midnight + DAY_HOURS - 1, today, config.multiplier, DAY_NOISE))
+        found: Stretch | None = None
+        for first, last, now, multiplier, noise in stretches:
+            if now < least:
+                continue
+            usual = baseline.usual(last - midnight, last - first + 1)
+            if now <= multiplier * usual.expected or not self._certain(series, now, usual, noise):
+                continue
+            # What comes on top has to be a twentieth of a usual day to be worth telling.
+            if 20 * (now - usual.expected) < baseline.whole_day().expected:
+                continue
+            stretch = Stretch(first, min(last, hour), now, usual.expected, 0)
+            found = stretch if found is None or stretch.size > found.size else found
+        return found
+
+    def _certain(self, series: SurgeSeries, now: int, usual: Usual, noise: int) -> bool:
+        """Whether it is beyond what it was on the highest tenth of days, by a quarter, and beyond noise and chance."""
+        over = now - usual.expected
+        return (
+            4 * now > 5 * usual.high
+            and over > noise * usual.spread
+            and over * over > noise * noise * usual.expected * self.unit(series)
+        )
+
+    def _above_mean(self, series: SurgeSeries, config: ConfigT, hour: int, today: int) -> Stretch | None:
+        """Today against the mean of the days before, of those of the same kind, and the same weekday a week ago."""
+        window, day = series.window, hour // DAY_HOURS
+        sums = [window.at(day - back)[self.measured] for back in range(1, config.baseline_days + 1)]
+        if today * len(sums) <= config.multiplier * sum(sums):
+            return None
+        first = window.first()
+        days = 0 if first is None else min(config.baseline_days, day - first)
+        if days < config.min_history_days or today * days <= config.multiplier * sum(sums):
+            return None
+        kind = [sums[back - 1] for back in range(1, days + 1) if is_weekend(day - back) == is_weekend(day)]
+        if today * len(kind) <= config.multiplier * sum(kind) and kind:
+            return None
+        if 2 * today <= 3 * window.at(day - WEEK_DAYS)[self.measured]:
+            return None
+        return Stretch(day * DAY_HOURS, hour, today, -(-sum(sums) // days), days)
+
+    def period(self, series: CallSeries, /) -> tuple[int, int]:
+        found = cast("SurgeSeries", series).found
+        if found is None:
+            return series.bounds()
+        return found.first * HOUR_NS, (found.last + 1) * HOUR_NS
+
+    def money(self, series: CallSeries, config: ConfigT, catalogue: Catalogue, /) -> dict[str, Any]:
+        surging = cast("SurgeSeries", series)
+        found = surging.found
+        evidence = super().money(series, config, catalogue)
+        # Once it is over, what it was made of has been told.
+        if found is not None and found.last == surging.hours.head and evidence["priced_calls_30d"]:
+            evidence["what_moved"] = self._moved(surging, found, catalogue)
+        return evidence
+
+    def _moved(self, series: SurgeSeries, found: Stretch, catalogue: Catalogue) -> dict[str, Any]:
+        """The spend of the stretch against that of the seven days before, scaled down to what was usual."""
+        day, parts = found.last // DAY_HOURS, series.parts
+        now = parts.days(day, day) if found.of_day else parts.hours(found.first, found.last)
+        week = sum(series.window.at(day - back)[self.measured] for back in range(1, WEEK_DAYS + 1))
+        scale = Fraction(found.usual, week) if week > 0 else Fraction(0)
+        return moved(parts.days(day - WEEK_DAYS, day - 1), now, scale, catalogue, series.now_ns, self.names)
