@@ -83,10 +83,12 @@ class PrefixCacheMiss(WindowRule[PrefixCacheMissConfig]):
             cache = prompt_cache(model)
             if cache is None or cache.min_tokens > min(count, config.prefix_tokens):
                 prefix = ""
+        alternative = all_read(call, catalogue)
         return PrefixFact(
             key=(team_of(call), model, *place_of(call)),
             counts=(1, count, read, int(written > 0), written, surcharge),
-            alternative=all_read(call, catalogue),
+            # Where reading from the cache is not cheaper it has no listed price, and nobody knows what it would save.
+            alternative=alternative if alternative.high < call.cost.low or read >= count else None,
             prefix=prefix,
         )
 

@@ -3,6 +3,7 @@
 Each says how many tokens were paid in full that could have been read, or `None` where it is not so.
 """
 
+import math
 from fractions import Fraction
 from typing import Final
 
@@ -18,6 +19,8 @@ FELL: Final = "fell"
 UNREAD: Final = "unread"
 NEVER: Final = "never"
 BASELINE: Final = "baseline"
+SIGMAS: Final = 4
+"""Standard deviations by which a hit rate has to have fallen: once in 30,000 times it does by accident."""
 FIELDS: Final = ("calls", "input_tokens", "cached_tokens", "write_calls", "written_tokens", "write_surcharge_nanos")
 
 
@@ -28,7 +31,7 @@ class PrefixCacheMissConfig(WindowConfig):
     """`high`, `medium` or `low`."""
     keep_firing_for: Duration = Duration("1h")
     """How long the condition has to be false before the finding is resolved."""
-    min_calls: int = Field(default=50, ge=1)
+    min_calls: int = Field(default=30, ge=1)
     """Calls that say how much was cached, of which the hit rate is taken: the newest in the window, so many or more."""
     recent: Window = Duration("1h")
     """The shortest time of which the hit rate is taken, so that a cold start is over by then."""
@@ -54,38 +57,56 @@ class PrefixCacheMissConfig(WindowConfig):
     """Shorter prompts are left out."""
 
 
-def _newest(series: PrefixSeries, config: PrefixCacheMissConfig) -> tuple[int, int, int, int] | None:
+def _newest(series: PrefixSeries, calls_needed: int, recent_ns: int) -> tuple[int, int, int, int] | None:
     """(from, calls, input, cached) of the newest buckets that are as long and hold as many calls as asked for."""
     window = series.window
     calls = count = cached = 0
     head, first = window.head, window.first()
-    if window.totals[0] < config.min_calls or head is None or first is None:
+    if window.totals[0] < calls_needed or head is None or first is None:
         return None
-    least = head + 1 - -(-config.recent // window.size_ns)
+    least = head + 1 - -(-recent_ns // window.size_ns)
     for at in range(head, first - 1, -1):
         bucket = window.at(at)
         calls, count, cached = calls + bucket[0], count + bucket[1], cached + bucket[2]
-        if at <= least and calls >= config.min_calls:
+        if at <= least and calls >= calls_needed:
             return at * window.size_ns, calls, count, cached
     return None
 
 
 def fell(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
-    newest = _newest(series, config)
-    if newest is None:
-        return None
-    begin_ns, calls, count, cached = newest
+    """The hit rate of the newest calls is far below that of the days before.
+
+    It has to be so of as many calls as it takes for such a fall to be `SIGMAS` standard deviations of the number of
+    hits: the lower the rate was, the more it varies by itself. An open finding stays so while the newest are low.
+    """
     days = series.windows[BASELINE].totals
-    before, base_count, base_cached = days[0] - calls, days[1] - count, days[2] - cached
-    if before < config.min_baseline_calls or base_cached < config.min_baseline_hit_rate * base_count:
+    newest = _newest(series, config.min_calls, config.recent)
+    if newest is None or not _lower(newest, days, config):
         return None
-    if cached * base_count >= (1 - config.min_drop) * base_cached * count:
-        return None
-    usual_calls, usual_cached = _usual(series, begin_ns)
-    if 2 * calls < usual_calls or 2 * cached >= usual_cached:
-        return None
+    if not (series.episode.firing and series.cause == FELL):
+        varies = SIGMAS**2 * (days[1] - days[2]) / (days[2] * config.min_drop**2)
+        newest = _newest(series, max(config.min_calls, math.ceil(varies)), config.recent)
+        if newest is None or not _lower(newest, days, config):
+            return None
+        usual_calls, usual_cached = _usual(series, newest[0])
+        if 2 * newest[1] < usual_calls or 2 * newest[3] >= usual_cached:
+            return None
+    _, _, count, cached = newest
+    base_cached, base_count = days[2] - cached, days[1] - count
     series.base, series.recent = (base_cached, base_count), newest
     return (base_cached * count - cached * base_count) // base_count
+
+
+def _lower(newest: tuple[int, int, int, int], days: list[int], config: PrefixCacheMissConfig) -> bool:
+    """Whether there was enough in the cache before, and less by enough is now."""
+    _, calls, count, cached = newest
+    before, base_count, base_cached = days[0] - calls, days[1] - count, days[2] - cached
+    return (
+        before >= config.min_baseline_calls
+        and base_cached > 0
+        and base_cached >= config.min_baseline_hit_rate * base_count
+        and cached * base_count < (1 - config.min_drop) * base_cached * count
+    )
 
 
 def _usual(series: PrefixSeries, begin_ns: int) -> tuple[Fraction, Fraction]:

@@ -164,17 +164,41 @@ class TestFell:
         assert [version["version"] for version in seen["versions"]] == ["1.0", "1.1"]
         assert "version 1.1" in told[0].summary
 
-    def test_with_little_traffic_the_newest_fifty_calls_are_judged(self) -> None:
-        """At six calls an hour, more than half of the newest fifty are uncached after four hours and a half."""
+    def test_with_little_traffic_the_newest_thirty_calls_are_judged(self) -> None:
+        """At six calls an hour, more than half of the newest thirty are uncached after two hours and a half."""
         shard = misses()
-        days_before(shard, self.BEFORE, days=6, a_day=150)
+        days_before(shard, self.BEFORE, days=6, a_day=144, version="1.0")
         told = shard.post(
-            prompts(60, Tokens(5_000, 10, 0), start=NOON + MINUTE, step=10 * MINUTE, version="1.1", prefix_hash="")
+            prompts(60, Tokens(5_000, 10, 0), start=NOON + 5 * MINUTE, step=10 * MINUTE, version="1.1", prefix_hash="")
         )
 
+        # 16 new and 14 old ones: 14 × 4,000 of 30 × 5,000; with one less it is 40 %, half of what it was
         assert causes(told) == ["fell"]
-        assert observed(told[0])["recent"]["calls"] >= 50
-        assert told[0].started_at <= "2026-11-02T17:00:00Z"
+        assert observed(told[0])["recent"]["calls"] == 31
+        assert (told[0].started_at, observed(told[0])["since_version"]) == ("2026-11-02T14:35:00Z", "1.1")
+
+    def test_a_low_hit_rate_needs_more_calls(self) -> None:
+        """A rate of 30 % varies more than one of 80 %: 150 calls are needed to see it halved, not thirty."""
+        shard = misses(recent="15m")
+        days_before(shard, Tokens(5_000, 10, 1_500), a_day=2_880)
+        told = shard.post(prompts(240, Tokens(5_000, 10, 0), start=NOON, step=30 * SECOND, prefix_hash=""))
+
+        # 16 × 0.7 / (0.3 × 0.5²) = 149.3
+        assert causes(told) == ["fell"]
+        assert observed(told[0])["recent"]["calls"] >= 150
+
+    def test_after_a_long_incident_it_is_over_once(self) -> None:
+        """When the cache works again after three days, the finding resolves and does not come back."""
+        shard = misses()
+        days_before(shard, self.BEFORE, days=7, a_day=144)
+        bad = prompts(432, Tokens(5_000, 10, 0), start=NOON, step=10 * MINUTE, prefix_hash="")
+        good = prompts(300, self.BEFORE, start=NOON + 3 * DAY, step=10 * MINUTE, first=2_000, prefix_hash="")
+        told = shard.post([*bad, *good])
+
+        kinds = [status for status in statuses(told) if status is not Status.UPDATE]
+        assert kinds == [Status.FIRING, Status.RESOLVED]
+        assert told[-1].resolved_at is not None
+        assert "2026-11-05T14" <= told[-1].resolved_at <= "2026-11-05T18"
 
     @pytest.mark.parametrize("version", ["1.0", ""])
     def test_without_a_new_version_none_is_suspected(self, version: str) -> None:
@@ -199,15 +223,15 @@ class TestFell:
         """Eighty per cent of the input at 1.25 less a million, for the calls since it fell."""
         shard = misses(min_drop=0.95)
         days_before(shard, self.BEFORE)
-        # Between noon and two nothing is sent: the newest fifty are 48 from then on and two from before noon.
+        # Between noon and two nothing is sent, so all of the newest thirty are from then on.
         told = shard.post(prompts(240, Tokens(5_000, 10, 0), start=NOON + 2 * HOUR, step=15 * SECOND, prefix_hash=""))
 
         assert causes(told) == ["fell"]
         fired = told[0]
-        assert observed(fired)["recent"] == {"from": "2026-11-02T11:45:00Z", "calls": 50, "hit_rate": 0.032}
-        # 48 × 5,000 × 0.8 × (2.50 − 1.25), by the million
-        assert fired.evidence["lost_in_window_usd"] == "0.24"
-        assert fired.estimated_monthly_savings_usd == "0.24"
+        assert observed(fired)["recent"] == {"from": "2026-11-02T13:15:00Z", "calls": 30, "hit_rate": 0.0}
+        # 30 × 5,000 × 0.8 × (2.50 − 1.25), by the million
+        assert fired.evidence["lost_in_window_usd"] == "0.15"
+        assert fired.estimated_monthly_savings_usd == "0.15"
 
     @pytest.mark.parametrize(
         ("before", "a_day"),
@@ -294,6 +318,17 @@ def test_state_survives_a_crash() -> None:
         broken.crash()
     assert broken.told == whole.told
     assert len(whole.told) >= 1
+
+
+def test_without_a_price_for_cached_input_nobody_knows_the_loss() -> None:
+    """Command R+ has no listed price for cached tokens: what the cache would have spared is unknown, not zero."""
+    shard = misses()
+    cohere: dict[str, Any] = {"provider": "cohere", "request_model": "command-r-plus"}
+    days_before(shard, TestFell.BEFORE, **cohere)
+    told = shard.post(prompts(90, Tokens(5_000, 10, 0), start=NOON + MINUTE, prefix_hash="", **cohere))
+    assert causes(told) == ["fell"]
+    assert told[0].estimated_monthly_savings_usd is None
+    assert told[0].evidence["spend_30d_usd"] is not None
 
 
 def test_unpriced_models_fire_without_dollars() -> None:
