@@ -2,19 +2,20 @@
 
 from bisect import insort
 from collections import OrderedDict
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
 KEEP_NS: Final = 3_600_000_000_000
 """How long after its last attempt a request is followed, and an attempt can still be taken back."""
-MOST_REQUESTS: Final = 1_000
-MOST_ATTEMPTS: Final = 32
+MOST_REQUESTS: Final = 256
+MOST_ATTEMPTS: Final = 16
 """What is followed at once, of requests and of one request; beyond it the oldest are settled as they are."""
 
 
-class Attempt(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """One call. `end_ns` comes first, as attempts are kept in its order; `nanos` is `None` where its cost is unknown.
+class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One call. `nanos` is `None` where its cost is unknown.
 
     `number` is which attempt it was, where that has to tell the attempts at one request from those at the next; else 0.
     """
@@ -30,6 +31,11 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, order=True):
     number: int = 0
 
     @property
+    def place(self) -> tuple[int, bytes, bytes]:
+        """What attempts are kept in the order of."""
+        return self.end_ns, self.trace_id, self.span_id
+
+    @property
     def useless(self) -> bool:
         return self.failed or self.cut
 
@@ -37,6 +43,9 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, order=True):
         """Whether this one was made because `other` was of no use."""
         soon = other.end_ns <= self.start_ns <= other.end_ns + within_ns
         return soon and (self.number > other.number or not self.number)
+
+
+_place: Final = attrgetter("place")
 
 
 class Attempts:
@@ -63,7 +72,7 @@ class Attempts:
             return []
         before = _thrown_away(request, within_ns)
         if sign > 0:
-            insort(request, attempt)
+            insort(request, attempt, key=_place)
         elif attempt in request:
             request.remove(attempt)
         after = _thrown_away(request, within_ns)

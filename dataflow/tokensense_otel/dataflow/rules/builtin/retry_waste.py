@@ -26,6 +26,8 @@ def _soon(within: Duration) -> Duration:
 class RetryWasteConfig(MinSpendConfig, WindowConfig):
     """Thresholds of RETRY_WASTE."""
 
+    max_keys: int = Field(default=2_000, ge=1)
+    """Keys followed at once in each shard; fewer than for other rules, as each remembers up to 256 requests."""
     within: Annotated[Duration, AfterValidator(_soon)] = Duration("5m")
     """How soon after the end of an attempt the next one has to begin to be a retry of it; at most `1h`."""
     min_attempts: int = Field(default=10, ge=1)

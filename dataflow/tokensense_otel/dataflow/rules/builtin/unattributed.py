@@ -5,6 +5,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from tokensense_otel.core.call import Call, CostKind
+from tokensense_otel.core.insight import Severity
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.breakdown import OTHER, BreakdownRule, BrokenDownFact
@@ -20,6 +21,8 @@ _APART: Final = "\x1f"
 class UnattributedConfig(MinSpendConfig, WindowConfig):
     """Thresholds of UNATTRIBUTED."""
 
+    severity: Severity = Severity.LOW
+    """`high`, `medium` or `low`."""
     min_usd: float = Field(default=0.1, gt=0, le=1_000_000_000)
     """USD without a team in the window below which the rule does not fire."""
     min_calls: int = Field(default=100, ge=1)

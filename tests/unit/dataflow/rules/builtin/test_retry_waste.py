@@ -200,13 +200,11 @@ def test_the_books_equal_a_count_from_scratch(told: list[tuple[int, int, bool, i
     books = Attempts()
     counted: dict[Attempt, int] = {}
     posted: dict[str, list[Attempt]] = {}
-    opened: set[str] = set()
     # A useless attempt opens each request before anything else of it comes, and stays.
     for link in "abc":
         first = attempt(-1, 0, ord(link), failed=True)
         assert books.post(link, first, 1, 10) == []
         posted[link] = [first]
-        opened.add(link)
 
     def post(link: str, each: Attempt, sign: int) -> None:
         for changed, change in books.post(link, each, sign, 10):
@@ -227,11 +225,7 @@ def test_the_books_equal_a_count_from_scratch(told: list[tuple[int, int, bool, i
         for request in posted.values()
         for each in request
         if each.failed
-        and any(
-            other.end_ns > each.end_ns or other > each
-            for other in request
-            if each.end_ns <= other.start_ns <= each.end_ns + 10
-        )
+        and any(other.place > each.place for other in request if each.end_ns <= other.start_ns <= each.end_ns + 10)
     }
     assert {each for each, times in counted.items() if times} == truth
     assert set(counted.values()) <= {0, 1}

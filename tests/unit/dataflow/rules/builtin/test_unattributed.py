@@ -35,7 +35,7 @@ def test_the_evidence_says_whose_it_may_be() -> None:
 
     (insight,) = rules.post(nobodys(34, first=9_000))
 
-    assert (insight.status, insight.severity) == (Status.FIRING, Severity.MEDIUM)
+    assert (insight.status, insight.severity) == (Status.FIRING, Severity.LOW)
     assert insight.scope == {"project": "default"}
     # 33 calls of 0.3 cents and nine of 0.018 are the first to reach ten cents.
     assert observed(insight) == {
