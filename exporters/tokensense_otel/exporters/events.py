@@ -72,5 +72,22 @@ RING_FAILED = Happening(
     labels=("part",),
     level=logging.ERROR,
 )
+HEARTBEAT_LOST = Happening(
+    "pipeline_heartbeat_lost",
+    "Times no heartbeat came from the receiver through log, dataflow and store to the exporters any more.",
+    level=logging.ERROR,
+)
+HEARTBEAT_BACK = Happening("pipeline_heartbeat_back", "Times heartbeats came all the way again.", level=logging.INFO)
+SWITCH_SENT = Happening("dead_mans_switch_sent", "Signals that the dead man's switch sent.")
+SWITCH_UNREACHED = Happening(
+    "dead_mans_switch_unreached",
+    "Times the other side of the dead man's switch began not to take its signal.",
+    level=logging.WARNING,
+)
+SWITCH_FAILED = Happening(
+    "dead_mans_switch_failures",
+    "Times the heartbeats in the store could not be read or passed on.",
+    level=logging.WARNING,
+)
 PENDING = Level("exporter_pending_deliveries", "Deliveries that wait in the outbox.", labels=("exporter",))
 IN_FLIGHT = Level("exporter_in_flight", "Sends under way.", labels=("exporter",))

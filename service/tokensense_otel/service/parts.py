@@ -16,7 +16,7 @@ from tokensense_otel.core.component import Component, system_clock
 from tokensense_otel.core.events import configure_logging, share_metrics
 from tokensense_otel.service import handshake, places
 from tokensense_otel.service.loader import Loaded
-from tokensense_otel.service.units import Unit
+from tokensense_otel.service.units import Unit, receivers_of
 
 Report = Callable[[Mapping[str, str]], None]
 """Called once with the real endpoints when the part works."""
@@ -49,12 +49,12 @@ def _run(unit: Unit, loaded: Loaded, report: Report, wait_s: float) -> None:
     configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
     with places.only_one(settings.data_dir, unit.name, wait_s=wait_s):
         if unit.part == "receiver":
-            _receiver(loaded, report, unit.number, wait_s)
+            _receiver(loaded, report, unit, wait_s)
         else:
             _RUNNERS[unit.part](loaded, report)
 
 
-def _receiver(loaded: Loaded, report: Report, number: int, wait_s: float) -> None:
+def _receiver(loaded: Loaded, report: Report, unit: Unit, wait_s: float) -> None:
     from tokensense_otel.receiver.listening import allow_connections
     from tokensense_otel.receiver.log.embedded import EmbeddedLog
     from tokensense_otel.receiver.log.share import Share
@@ -63,8 +63,8 @@ def _receiver(loaded: Loaded, report: Report, number: int, wait_s: float) -> Non
     settings = loaded.settings
     allow_connections(settings.receiver.grpc.max_connections + settings.receiver.http.max_connections)
     log = EmbeddedLog(settings.log, places.log_dir(settings.data_dir))
-    writer = log.writer(Share(number, settings.receiver.processes), wait_s)
-    receiver = Receiver(settings.receiver, writer, system_clock)
+    writer = log.writer(Share(unit.number, settings.receiver.processes), wait_s)
+    receiver = Receiver(settings.receiver, writer, system_clock, name=unit.name)
     _serve(receiver, lambda: report(receiver.endpoints._asdict()))
 
 
@@ -105,7 +105,14 @@ def _exporters(loaded: Loaded, report: Report) -> None:
     settings = loaded.settings
     engine = open_database(settings.store.url, data_dir=settings.data_dir)
     named = load_exporters(settings.exporters, base_dir=loaded.base_dir)
-    exporters = Exporters(named, engine, system_clock, maintenance=settings.maintenance)
+    exporters = Exporters(
+        named,
+        engine,
+        system_clock,
+        maintenance=settings.maintenance,
+        switch=settings.dead_mans_switch,
+        receivers=receivers_of(settings),
+    )
     _serve(exporters, lambda: report({}))
     engine.dispose()
 
@@ -115,16 +122,23 @@ def _api(loaded: Loaded, report: Report) -> None:
     from tokensense_otel.receiver.log.embedded import EmbeddedLog
     from tokensense_otel.service.api.app import Sources, gather, make_app, store_check
     from tokensense_otel.service.api.backlog import LogCollector
+    from tokensense_otel.service.api.deliveries import OutboxCollector
     from tokensense_otel.service.api.explainer import explainer
     from tokensense_otel.service.api.health import part_checks
+    from tokensense_otel.service.api.pipeline import PipelineCollector, pipeline_check
     from tokensense_otel.service.api.server import ApiServer
     from tokensense_otel.store.database import open_database
 
     settings = loaded.settings
     engine = open_database(settings.store.url, data_dir=settings.data_dir)
     log = EmbeddedLog(settings.log, places.log_dir(settings.data_dir)).reader()
-    checks = {"store": store_check(engine), **part_checks(settings, log)}
-    collectors = (LogCollector(log, settings.log.max_bytes, system_clock),)
+    pipeline = pipeline_check(settings, engine, system_clock)
+    checks = {"store": store_check(engine), **part_checks(settings, log), "pipeline": pipeline}
+    collectors = (
+        LogCollector(log, settings.log.max_bytes, system_clock),
+        OutboxCollector(engine),
+        PipelineCollector(engine, receivers_of(settings), system_clock),
+    )
     explain = explainer(engine, settings.dataflow.accounting, partial(Catalogue.load, settings.prices))
     sources = Sources(engine, system_clock, checks, places.metrics_dir(settings.data_dir), explain, collectors)
     server = ApiServer(settings.api, make_app(sources))

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine
 from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.core.insight import Insight, Status, decode_insight
 from tokensense_otel.store.database import writing
-from tokensense_otel.store.schema import cursors, deliveries, insights
+from tokensense_otel.store.insights import record_insight
+from tokensense_otel.store.schema import cursors, deliveries, episodes, insights
 
 Wants = Callable[[Insight], bool]
 """Whether an exporter gets a finding that fires."""
@@ -82,6 +83,23 @@ class Intake:
                     connection.execute(_cursor(name).values(moved))
                     accepted += made
         return accepted
+
+    def tell(self, insight: Insight) -> None:
+        """Record a finding about delivery itself: it goes the way of all findings."""
+        with self._writing.begin() as connection:
+            record_insight(connection, insight, self._clock())
+
+    def ongoing(self, rule: str) -> list[Insight]:
+        """The newest insight of each finding of a rule that is open."""
+        query = (
+            sa.select(insights.c.body)
+            .join_from(insights, episodes, insights.c.episode_id == episodes.c.episode_id)
+            .where(episodes.c.rule == rule, episodes.c.open == 1)
+            .order_by(insights.c.seq)
+        )
+        with self._reading.connect() as connection:
+            newest = {each.episode_id: each for each in map(decode_insight, connection.execute(query).scalars())}
+        return list(newest.values())
 
     def fall_back(self, exporter: str, to: str, waiting_since_ns: int) -> int:
         """Let `to` deliver what `exporter` could not since then, with all that follows of the same findings; how many.

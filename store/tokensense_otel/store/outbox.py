@@ -6,17 +6,21 @@ insight id. What comes in, and how none is passed over, is in `intake`.
 For each exporter, at every moment: accepted = delivered + dead + suppressed + pending (`audit`). One process delivers.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from tokensense_otel.core.config import JsonObject
 from tokensense_otel.store.intake import Intake, State
-from tokensense_otel.store.schema import cursors, deliveries, insights
+from tokensense_otel.store.schema import cursors, deliveries, episodes, insights
 
 __all__ = ["Audit", "Delivery", "Outbox", "State", "Verdict"]
+
+
+ENDED: Final = (State.DELIVERED, State.DEAD, State.SUPPRESSED)
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,13 +199,42 @@ class Outbox(Intake):
         counts = {state: sa.func.count(deliveries.c.id).filter(deliveries.c.state == state) for state in State}
         query = (
             sa.select(cursors.c.exporter, cursors.c.accepted)
-            .add_columns(*(counts[state] for state in (State.DELIVERED, State.DEAD, State.SUPPRESSED, State.PENDING)))
+            .add_columns(*(counts[state] + cursors.c[state] for state in ENDED), counts[State.PENDING])
             .join_from(cursors, deliveries, cursors.c.exporter == deliveries.c.exporter, isouter=True)
-            .group_by(cursors.c.exporter, cursors.c.accepted)
+            .group_by(cursors.c.exporter)
             .order_by(cursors.c.exporter)
         )
         with self._reading.connect() as connection:
             return [Audit(*row) for row in connection.execute(query)]
+
+    def suppressed(self) -> list[tuple[str, str, int]]:
+        """(exporter, reason, how many) of what need not be sent and is still on record."""
+        columns = (deliveries.c.exporter, deliveries.c.reason)
+        query = sa.select(*columns, sa.func.count()).where(deliveries.c.state == State.SUPPRESSED)
+        with self._reading.connect() as connection:
+            return [(row[0], row[1], row[2]) for row in connection.execute(query.group_by(*columns).order_by(*columns))]
+
+    def trim(self, before_ns: int, limit: int = 10_000) -> int:
+        """Forget up to `limit` deliveries that ended before then; how many. The audit goes on counting them.
+
+        What belongs to a finding that is still open stays: its receipts are needed for what follows.
+        """
+        ongoing = sa.select(episodes.c.episode_id).where(episodes.c.open == 1)
+        query = (
+            sa.select(deliveries.c.id, deliveries.c.exporter, deliveries.c.state)
+            .where(deliveries.c.ended_ns < before_ns, deliveries.c.episode_id.not_in(ongoing))
+            .order_by(deliveries.c.id)
+            .limit(limit)
+        )
+        with self._writing.begin() as connection:
+            gone = connection.execute(query).all()
+            for (exporter, state), count in Counter((row.exporter, row.state) for row in gone).items():
+                mine = cursors.update().where(cursors.c.exporter == exporter)
+                connection.execute(mine.values({state: cursors.c[state] + count}))
+            if gone:
+                statement = deliveries.delete().where(deliveries.c.id == sa.bindparam("gone"))
+                connection.execute(statement, [{"gone": row.id} for row in gone])
+        return len(gone)
 
 
 def _listing() -> sa.Select[Any]:

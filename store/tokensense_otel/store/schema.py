@@ -124,6 +124,7 @@ cursors = Table(
     Column("seq", Integer, nullable=False),
     Column("accepted", Integer, nullable=False),
     Column("removed", Integer, nullable=False),
+    *(Column(name, Integer, nullable=False, server_default="0") for name in ("delivered", "dead", "suppressed")),
 )
 
 mutes = Table(

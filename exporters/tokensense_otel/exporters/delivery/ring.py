@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 from tokensense_otel.core.component import Clock
 from tokensense_otel.exporters import events
 from tokensense_otel.exporters.config import ExporterConfig
+from tokensense_otel.exporters.delivery.down import RULE, Outages
 from tokensense_otel.exporters.delivery.policy import Policy, policy_of
 from tokensense_otel.exporters.delivery.sender import Sender
 from tokensense_otel.exporters.exporter import NamedExporter
@@ -30,8 +31,12 @@ POLL_S = 0.1
 """How often the store is asked for new insights: one look at the end of an index."""
 
 _GAUGE_EVERY = 50  # polls
-_FALL_BACK_EVERY = 10
+_LOOK_EVERY = 10
+_TRIM_EVERY = 600
 _SECOND = 1_000_000_000
+_MINUTE = 60 * _SECOND
+_KEPT_NS = 30 * 86_400 * _SECOND
+"""How long what has ended stays on record, at least; docs/exporters.md says so."""
 
 
 class Ring:
@@ -51,6 +56,7 @@ class Ring:
         self._wants = {named.name: _wants(named, clock) for named in exporters if named.config.routes}
         self._fallbacks = {named.name: named.config for named in exporters if named.config.fallback}
         self._clock = clock
+        self._outages = Outages(())
         # One thread: SQLite has one writer anyway, and the event loop never waits for a disk.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._senders = [
@@ -60,6 +66,12 @@ class Ring:
         self._tasks: list[asyncio.Task[None]] = []
         self._pump: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
+        self._polled_ns = 0
+
+    @property
+    def delivers(self) -> bool:
+        """Whether the outbox was looked at within the last minute and every exporter has its sender."""
+        return self._clock() - self._polled_ns < _MINUTE and not any(task.done() for task in self._tasks)
 
     async def start(self) -> None:
         """Register the exporters and begin to deliver; what an earlier ring left is taken up."""
@@ -67,6 +79,7 @@ class Ring:
         for name, count in (await self._store(self._outbox.retire, self._names)).items():
             events.SUPPRESSED(count, exporter=name, reason="removed", deliveries=count)
         await self._store(self._gate.reset)
+        self._outages = Outages(await self._store(self._outbox.ongoing, RULE))
         self._tasks = [asyncio.create_task(sender.run()) for sender in self._senders]
         self._pump = asyncio.create_task(self._feed())
 
@@ -107,17 +120,28 @@ class Ring:
                             await self._store(self._gate.settle, name)
                         for sender in self._senders:
                             sender.wake()
-                if polls % _FALL_BACK_EVERY == 0:
+                if polls % _LOOK_EVERY == 0:
                     await self._fall_back()
+                    await self._store(self._look)
+                if polls % _TRIM_EVERY == 0:
+                    await self._store(self._outbox.trim, self._clock() - _KEPT_NS)
                 if polls % _GAUGE_EVERY == 0:
                     for name, count in (await self._store(self._outbox.waiting, self._names)).items():
                         events.PENDING.set(count, exporter=name)
                 polls += 1
+                self._polled_ns = self._clock()
             except Exception as error:  # noqa: BLE001 - a full disk or a locked store must not end delivery
                 events.RING_FAILED(part="outbox", error=str(error)[:1000])
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._wake.wait()
+
+    def _look(self) -> None:
+        """Record which endpoints are down, and which are no longer: it is told as every finding is."""
+        now = self._clock()
+        health = {name: sender.health for name, sender in zip(self._names, self._senders, strict=True)}
+        for insight in self._outages.look(health, self._outbox.waiting(self._names), now):
+            self._outbox.tell(insight)
 
     async def _fall_back(self) -> None:
         """Let the exporters that stand in for others deliver what those could not."""

@@ -12,6 +12,7 @@ from tokensense_otel.core.insight import decode_insight
 from tokensense_otel.exporters import events
 from tokensense_otel.exporters.config import redacted, secrets_of
 from tokensense_otel.exporters.delivery.digest import digest
+from tokensense_otel.exporters.delivery.down import Health
 from tokensense_otel.exporters.delivery.endpoint import Change, Endpoint
 from tokensense_otel.exporters.delivery.lane import Lanes
 from tokensense_otel.exporters.delivery.picker import Picker, Shipment
@@ -59,12 +60,20 @@ class Sender:
         self._ended: list[tuple[Shipment, list[Verdict]]] = []
         self._returned = False
         self._complaint = ""
+        self._failing_since_ns: int | None = None
+        self._delivered_ns = 0
+        self._trouble = ""
         self._stopping = False
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
         """Look at the outbox now."""
         self._wake.set()
+
+    @property
+    def health(self) -> Health:
+        """What is known of the endpoint. A reason holds no secret."""
+        return Health(self._failing_since_ns, self._delivered_ns, self._trouble)
 
     def stop(self) -> None:
         """Start nothing more; `run` returns when what is under way has ended and is recorded."""
@@ -166,11 +175,20 @@ class Sender:
         self._returned = self._returned or change is Change.CLOSED
         self.wake()
         reason = verdicts[0].reason
+        self._learn(outcome, now, reason)
         self._report(outcome, verdicts[0], reason)
         if change is Change.OPENED and isinstance(outcome, EndpointDown):
             events.ENDPOINT_DOWN(exporter=self._name, reason=reason)
         elif change is Change.CLOSED:
             events.ENDPOINT_BACK(exporter=self._name)
+
+    def _learn(self, outcome: Outcome, now_ns: int, reason: str) -> None:
+        """How the endpoint is; a rejection proves that it is there, and a throttle proves nothing."""
+        if isinstance(outcome, Receipt | Reject):
+            self._failing_since_ns, self._delivered_ns = None, now_ns
+        elif not isinstance(outcome, Throttle):
+            self._failing_since_ns = self._failing_since_ns or now_ns
+            self._trouble = reason
 
     def _report(self, outcome: Outcome, verdict: Verdict, reason: str) -> None:
         events.ATTEMPT(exporter=self._name, outcome=_label(outcome))
