@@ -108,14 +108,14 @@ def test_hours_are_those_in_which_it_fires(engine: Engine) -> None:
 def test_another_exporter_stands_in_for_one_that_fails(engine: Engine) -> None:
     """After the time it may take, the fallback gets the finding and its end, once each; the first still tries."""
     broken, other, clock = Scripted(100 * [Retry("HTTP 500")]), Scripted(), FakeClock()
-    pager = routed(broken, "pager", fallback="mail", fallback_after_s=300)
+    pager = routed(broken, "pager", fallback="mail", fallback_after_s=200)
     mail = routed(other, "mail", routes=[PAYMENTS])
 
     async def run() -> None:
         async with running(engine, clock, pager, mail) as ring:
             put(engine, an_insight())
             await until(lambda: len(broken.sent) == 1)
-            clock.advance(299)
+            clock.advance(199)
             ring.wake()
             await until(lambda: len(broken.sent) == 2)
             assert other.sent == []
