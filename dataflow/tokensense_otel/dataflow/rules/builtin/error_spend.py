@@ -38,35 +38,44 @@ class ErrorSpend(BreakdownRule[ErrorSpendConfig]):
     name = "ERROR_SPEND"
     description = "A team's failed calls to a model cost money, and their share of its calls is not small."
     scope = ("team", "model")
-    fields = ("failed_calls", "calls", "failed_nanos_low", "failed_nanos_high", "failed_priced", "failed_no_usage")
+    fields = (
+        "failed_calls",
+        "calls",
+        "failed_nanos_low",
+        "failed_nanos_high",
+        "failed_priced",
+        "failed_no_usage",
+        "nanos",
+    )
     thresholds = ("min_calls", "min_errors", "min_error_share", "min_usd", "window")
     above = ("min_errors", "min_error_share", "min_usd")
     config_type = ErrorSpendConfig
 
     def observe(self, call: Call, _config: ErrorSpendConfig, _catalogue: Catalogue, /) -> Fact | None:
         key = (team_of(call), call.model or "unknown")
-        if not call.error_type:
-            return Fact(key, (0, 1, 0, 0, 0, 0), matters=False)
         cost = call.cost
+        if not call.error_type:
+            return Fact(key, (0, 1, 0, 0, 0, 0, cost.low), matters=False)
         if cost.kind is CostKind.UNKNOWN:
-            counts, instead = (1, 1, 0, 0, 0, 0 if call.tokens.known else 1), None
+            counts, instead = (1, 1, 0, 0, 0, 0 if call.tokens.known else 1, 0), None
         else:
-            counts, instead = (1, 1, cost.low, cost.high, 1, 0), NOTHING
+            counts, instead = (1, 1, cost.low, cost.high, 1, 0, cost.low), NOTHING
         return BrokenDownFact(key=key, counts=counts, alternative=instead, part=call.error_type[:80])
 
     def judge(self, series: CallSeries, config: ErrorSpendConfig, /) -> int | None:
-        failed, calls, low, _, _, _ = series.counts
+        failed, calls, low, *_ = series.counts
         if failed < config.min_errors or calls < config.min_calls or low < config.min_nanos:
             return None
         return low if failed >= config.min_error_share * calls else None
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
-        failed, calls, low, high, priced, no_usage = series.counts
+        failed, calls, low, high, priced, no_usage, nanos = series.counts
         return {
             "failed_calls": failed,
             "calls": calls,
             "error_share": round(failed / calls, 3) if calls > 0 else None,
             "failed_usd": {"low": usd_text(low), "high": usd_text(high)} if priced > 0 else None,
+            "share_of_usd": round(low / nanos, 3) if nanos > 0 else None,
             "failed_calls_without_usage": no_usage,
             "failed_calls_without_price": failed - priced - no_usage,
             "error_types": self.parts(series),

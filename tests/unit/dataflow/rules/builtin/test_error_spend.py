@@ -36,6 +36,7 @@ def test_it_fires_at_the_dollar_that_crosses_the_minimum() -> None:
         "calls": 44,
         "error_share": 0.773,
         "failed_usd": {"low": "0.102", "high": "0.102"},
+        "share_of_usd": 0.773,  # all calls cost the same
         "failed_calls_without_usage": 0,
         "failed_calls_without_price": 0,
         "error_types": [{"name": "timeout", "calls": 34, "usd": "0.102"}],
