@@ -62,7 +62,7 @@ class ModelDowngrade(WindowRule[ModelDowngradeConfig]):
 
     def judge(self, series: CallSeries, config: ModelDowngradeConfig, /) -> int | None:
         qualifying = series.counts[0]
-        return qualifying if qualifying >= config.min_calls else None
+        return qualifying if qualifying >= max(1, config.min_calls) else None
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
         qualifying, calls, output, structured, set_aside = series.counts

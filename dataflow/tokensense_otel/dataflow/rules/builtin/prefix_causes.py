@@ -142,7 +142,9 @@ def unread(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
 def never(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
     _, count, cached, *_ = series.window.totals
     repeats = series.repeats.repeats
-    return repeats * config.prefix_tokens if repeats >= config.min_repeats and 100 * cached < count else None
+    if repeats < max(1, config.min_repeats) or 100 * cached >= count:
+        return None
+    return repeats * config.prefix_tokens
 
 
 def since(series: PrefixSeries) -> int:

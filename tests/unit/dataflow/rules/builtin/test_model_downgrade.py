@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.unit.dataflow.rules.traffic import NOON, Shard, a_call, calls, flagship, observed, only
+from tests.unit.dataflow.rules.traffic import HOUR, NOON, Shard, a_call, calls, flagship, observed, only, statuses
 from tokensense_otel.core.call import Task, Tokens
-from tokensense_otel.core.insight import Severity
+from tokensense_otel.core.insight import Severity, Status
 
 
 def downgrade() -> Shard:
@@ -108,3 +108,13 @@ def test_reversed_calls_leave_neither_counts_nor_lengths() -> None:
     (insight,) = shard.post(flagship(100))
 
     assert (observed(insight)["calls"], observed(insight)["longest_output_tokens"]) == (100, 51)
+
+
+def test_a_limit_of_one_is_over_at_none() -> None:
+    """Softer than one call is still one: when none is left the finding resolves."""
+    shard = Shard(only("MODEL_DOWNGRADE", min_calls=1))
+    some = flagship(1)
+    shard.post(some)
+    shard.reverse(some)
+
+    assert statuses(shard.advance(NOON + HOUR)) == [Status.RESOLVED]
