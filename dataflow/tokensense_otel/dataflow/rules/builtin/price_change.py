@@ -122,7 +122,9 @@ class PriceChange(CallRule[PriceChangeConfig]):
 
     def observe(self, call: Call, config: PriceChangeConfig, catalogue: Catalogue, /) -> Fact | None:
         tokens = call.tokens
-        if tokens.input is None or (call.service_tier and service_tier(call.service_tier)):
+        if tokens.input is None or tokens.audio_input or tokens.audio_output or tokens.image_input:
+            return None
+        if call.service_tier and service_tier(call.service_tier):
             return None
         outlook = catalogue.outlook(call)
         if outlook is None or (outlook.up_to is not None and tokens.input > outlook.up_to):

@@ -109,9 +109,10 @@ def test_it_is_over_a_week_after_its_day() -> None:
         {"tokens": Tokens()},
         {"tokens": Tokens(None, 5_000)},
         {"tokens": Tokens(10_000, 50, 20_000)},
+        {"tokens": Tokens(10_000, 0, audio_input=10)},
         {"provider": "somebody"},
     ],
-    ids=["no change", "another tier", "no usage", "no input", "impossible", "no price"],
+    ids=["no change", "another tier", "no usage", "no input", "impossible", "audio", "no price"],
 )
 def test_what_it_cannot_tell_keeps_it_silent(changes: dict[str, Any]) -> None:
     """Calls that do not have the price that changes are none of its business, however many."""
