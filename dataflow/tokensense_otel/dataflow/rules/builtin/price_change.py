@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 import msgspec
 from pydantic import Field
 
-from tokensense_otel.core.call import Call
+from tokensense_otel.core.call import Call, CostKind
 from tokensense_otel.core.insight import Severity, rfc3339
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import CLASSES, Catalogue, Outlook, UnitPrices
@@ -122,7 +122,9 @@ class PriceChange(CallRule[PriceChangeConfig]):
 
     def observe(self, call: Call, config: PriceChangeConfig, catalogue: Catalogue, /) -> Fact | None:
         tokens = call.tokens
-        if tokens.input is None or tokens.audio_input or tokens.audio_output or tokens.image_input:
+        if call.cost.kind is CostKind.UNKNOWN or tokens.input is None:
+            return None
+        if tokens.audio_input or tokens.audio_output or tokens.image_input:
             return None
         if call.service_tier and service_tier(call.service_tier):
             return None
@@ -179,9 +181,10 @@ class PriceChange(CallRule[PriceChangeConfig]):
         own = _own(series)
         change, impact = own.change, own.impact
         more = "more" if impact > 0 else "less"
+        seller = f" of {scope['provider']}" if "provider" in scope else ""
         ahead = own.now_ns < change.at_ns
         return Words(
-            title=f"{scope['model']} of {scope['provider']} {'will cost' if ahead else 'costs'} {more}",
+            title=f"{scope['model']}{seller} {'will cost' if ahead else 'costs'} {more}",
             summary=f"On {rfc3339(change.at_ns)[:10]} the price per million changes: {_moved(change)}. The traffic of "
             f"the last 30 days {'would cost' if ahead else 'costs'} {dollars(abs(impact))} {more} at the new price.",
             suggested_fix=_DEARER if impact > 0 else _CHEAPER,

@@ -110,9 +110,10 @@ def test_it_is_over_a_week_after_its_day() -> None:
         {"tokens": Tokens(None, 5_000)},
         {"tokens": Tokens(10_000, 50, 20_000)},
         {"tokens": Tokens(10_000, 0, audio_input=10)},
+        {"tokens": Tokens(200_000_000, 0)},
         {"provider": "somebody"},
     ],
-    ids=["no change", "another tier", "no usage", "no input", "impossible", "audio", "no price"],
+    ids=["no change", "another tier", "no usage", "no input", "impossible", "audio", "absurd", "no price"],
 )
 def test_what_it_cannot_tell_keeps_it_silent(changes: dict[str, Any]) -> None:
     """Calls that do not have the price that changes are none of its business, however many."""
@@ -123,6 +124,13 @@ def test_what_it_cannot_tell_keeps_it_silent(changes: dict[str, Any]) -> None:
 def test_long_contexts_have_another_price(tokens: int, fires: bool) -> None:
     """Above 272,000 tokens a call of this model has the price of a long context, which is not compared."""
     assert bool(shard().post(terra(50, CUT - DAY, tokens=Tokens(tokens, 0)))) == fires
+
+
+def test_a_model_that_nobody_says_who_sells_is_told_by_its_name() -> None:
+    """Where the provider is not named the list tells it by the model, and the finding goes without."""
+    (insight,) = shard().post(argon(50, RISE - DAY, provider=""))
+    assert insight.scope == {"model": ARGON}
+    assert insight.title == "gemini-4-argon will cost more"
 
 
 def test_every_class_of_tokens_has_its_price() -> None:
