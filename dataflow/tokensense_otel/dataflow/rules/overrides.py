@@ -40,12 +40,9 @@ def override(sections: Mapping[str, RuleConfig], overrides: Mapping[str, Any]) -
             changed[rule] = type(section).model_validate(_merged(section, options))
         except ValidationError as error:
             wrong += [
-                {
-                    "type": found["type"],
-                    "loc": (rule, *found["loc"]),
-                    "input": found["input"],
-                    "ctx": found.get("ctx", {}),
-                }
+                InitErrorDetails(
+                    type=found["type"], loc=(rule, *found["loc"]), input=found["input"], ctx=found.get("ctx", {})
+                )
                 for found in error.errors(include_url=False)
             ]
     if wrong:

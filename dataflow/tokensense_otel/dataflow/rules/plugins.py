@@ -55,7 +55,7 @@ def explained(error: ValidationError, rules: Iterable[Rule[Any, Any]]) -> Valida
 
 
 def _load(name: str) -> Rule[Any, Any]:
-    cls = PLUGINS.load(name, key="plugin", base_dir=Path.cwd())
+    cls: Any = PLUGINS.load(name, key="plugin", base_dir=Path.cwd())
     if not (inspect.isclass(cls) and issubclass(cls, Rule)):
         raise ConfigError(f"{name} is no rule; write a subclass of CallRule or WindowRule")
     if not issubclass(cls, CallRule) and cls.sample_type is None:
@@ -67,12 +67,12 @@ def _load(name: str) -> Rule[Any, Any]:
     for word in _WORDS:
         if not hasattr(cls, word):
             raise ConfigError(f"{name} does not say its {word}; see docs/rules/plugins.md")
-    if not issubclass(cls.config_type, RuleConfig):
-        raise ConfigError(f"{name}: its config_type has to be a subclass of RuleConfig or WindowConfig")
     try:
-        cls.config_type()
         rule: Rule[Any, Any] = cls()
+        fits = issubclass(rule.config_type, RuleConfig) and rule.config_type() is not None
     except Exception as error:  # noqa: BLE001 - somebody else's code
         said = " ".join(str(error).split())
         raise ConfigError(f"{name} cannot be made: {type(error).__name__}: {said}") from None
+    if not fits:
+        raise ConfigError(f"{name}: its config_type has to be a subclass of RuleConfig or WindowConfig")
     return rule

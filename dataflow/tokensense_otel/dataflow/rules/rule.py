@@ -149,11 +149,15 @@ class Rule(ABC, Generic[ConfigT, SeriesT]):
         raise NotImplementedError
 
     def softened(self, config: ConfigT, /) -> ConfigT:
-        """`config` as it is while a finding is open, so that a value at the threshold does not flap."""
+        """`config` as it is while a finding is open, so that a value at the threshold does not flap.
+
+        A count never becomes zero by it: with nothing left, nothing is above a threshold.
+        """
         soft: dict[str, Any] = {}
         for name in self.above:
             value = getattr(config, name)
-            soft[name] = math.floor(value * config.hysteresis) if isinstance(value, int) else value * config.hysteresis
+            softer = value * config.hysteresis
+            soft[name] = max(min(value, 1), math.floor(softer)) if isinstance(value, int) else softer
         for name in self.below:
             value = getattr(config, name)
             soft[name] = math.ceil(value / config.hysteresis) if isinstance(value, int) else value / config.hysteresis

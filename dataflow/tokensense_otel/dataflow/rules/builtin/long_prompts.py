@@ -87,8 +87,8 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
         repeats = "" if alike is None else f" At least {alike:.0%} of the long ones began as an earlier one."
         return Words(
             title=f"{scope['team']} sends long prompts to {scope['model']}",
-            summary=f"{seen['calls']} calls in {config.window} averaged {seen['average_uncached_tokens']:,.0f} input "
-            f"tokens paid in full, above {config.max_input_tokens:,}; {told}.{repeats}",
+            summary=f"{seen['calls']} calls in {config.window} averaged {seen['average_uncached_tokens'] or 0:,.0f} "
+            f"input tokens paid in full, above {config.max_input_tokens:,}; {told}.{repeats}",
             suggested_fix="Shorten the system prompt, retrieve fewer or shorter passages, drop turns that no longer "
             "matter, and put what repeats first so that the provider's prompt cache can serve it.",
         )

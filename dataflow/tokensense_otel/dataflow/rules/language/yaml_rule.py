@@ -27,6 +27,7 @@ from tokensense_otel.dataflow.rules.rule import Level, Words
 
 MINUTE_NS: Final = 60_000_000_000
 _MILLION: Final = 1_000_000
+_UNBOUNDED: Final = {"user", "session", "prompt_hash", "prefix_hash"}
 
 
 class YamlRule(CallRule[RuleDefinition]):
@@ -163,6 +164,8 @@ def rule_of(definition: RuleDefinition) -> YamlRule:
             "description": definition.description or f"{describe(definition)}.",
             "scope": definition.group_by,
             "level": Level.TEAM if "team" in definition.group_by else Level.TENANT,
+            # Such keys are many, and most come once.
+            "unbounded": definition.min_samples > 1 and bool(_UNBOUNDED & set(definition.group_by)),
             # Too little shows only as time goes by.
             "beat_ns": max(MINUTE_NS, bucket_ns(definition.window)) if waits(definition) else None,
             "__module__": __name__,
