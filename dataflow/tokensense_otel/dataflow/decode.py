@@ -23,6 +23,7 @@ from tokensense_otel.dataflow.normalise.logs import LogNormaliser
 from tokensense_otel.dataflow.normalise.metered import MeterNormaliser
 from tokensense_otel.dataflow.normalise.wire import WireTraces
 from tokensense_otel.receiver.log.entry import Entry, Signal
+from tokensense_otel.receiver.log.heartbeat import heartbeat_of
 from tokensense_otel.receiver.otlp.utf8 import mend
 
 Quarantine = Callable[[Entry], None]
@@ -42,6 +43,8 @@ class Decoded(msgspec.Struct):
     """What had to be corrected or refused."""
     since_ns: int = 0
     """The oldest reception among them."""
+    heartbeats: dict[str, int] = {}
+    """The newest heartbeat of each process of the receiver."""
 
 
 class Decoder:
@@ -56,6 +59,9 @@ class Decoder:
         for entry in entries:
             out.now_ns = max(out.now_ns, entry.received_ns)
             out.since_ns = min(out.since_ns or entry.received_ns, entry.received_ns)
+            if not entry.body and (name := heartbeat_of(entry)):
+                out.heartbeats[name] = max(entry.received_ns, out.heartbeats.get(name, 0))
+                continue
             try:
                 self._decode_into(out, entry)
             except DecodeError:

@@ -20,6 +20,8 @@ class Deltas(msgspec.Struct):
     """Spans of GenAI traces and when they were received, to be kept for explanations."""
     since: set[int] = set()
     """When the requests behind it were received, the oldest of those that were read together (Unix ns)."""
+    heartbeats: dict[str, int] = {}
+    """The newest heartbeat of each process of the receiver (Unix ns)."""
 
     def post(self, postings: Iterable[Posting]) -> None:
         for posting in postings:
@@ -44,6 +46,8 @@ class Deltas(msgspec.Struct):
         self.tallies.add(other.tallies)
         self.seen += other.seen
         self.since |= other.since
+        for name, beat_ns in other.heartbeats.items():
+            self.heartbeats[name] = max(beat_ns, self.heartbeats.get(name, 0))
 
     def trimmed(self) -> "Deltas":
         """Without the cells in which everything cancelled out."""
@@ -53,8 +57,9 @@ class Deltas(msgspec.Struct):
             Tallies({tally: count for tally, count in self.tallies.items() if count}),
             self.seen,
             self.since,
+            self.heartbeats,
         )
 
     @property
     def empty(self) -> bool:
-        return not (self.usage or self.accounting or self.tallies or self.seen)
+        return not (self.usage or self.accounting or self.tallies or self.seen or self.heartbeats)

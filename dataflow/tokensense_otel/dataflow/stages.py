@@ -231,8 +231,9 @@ class Stages:
         routed: list[Keyed] = [(key, Batch(now_ns, spans, since_ns)) for key, spans in by_trace.items()]
         routed += [(key, Batch(now_ns, items, since_ns)) for key, items in by_service.items()]
         routed += [(key, Evidence(decoded.now_ns, samples=samples)) for key, samples in by_entity.items()]
-        if decoded.rejected or decoded.tallies:
-            routed.append((STORE_KEY, Deltas(accounting=decoded.rejected, tallies=decoded.tallies)))
+        told = Deltas(accounting=decoded.rejected, tallies=decoded.tallies, heartbeats=decoded.heartbeats)
+        if not told.empty:
+            routed.append((STORE_KEY, told))
         return routed
 
     def after_ledger(self, settled: Iterable[Settled]) -> list[Keyed]:

@@ -8,6 +8,8 @@ from sqlalchemy import Engine
 from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.exporters.config import HttpExporterConfig, redacted, secrets_of
+from tokensense_otel.exporters.dead_mans_switch.config import DeadMansSwitchConfig
+from tokensense_otel.exporters.dead_mans_switch.switch import DeadMansSwitch
 from tokensense_otel.exporters.delivery.ring import Ring
 from tokensense_otel.exporters.exporter import Context, NamedExporter
 from tokensense_otel.exporters.http.client import HttpClient
@@ -51,7 +53,10 @@ class Running:
 
 
 class Exporters:
-    """Delivers every insight of the store to every exporter, at least once, until it is stopped."""
+    """Delivers every insight of the store to every exporter, at least once, until it is stopped.
+
+    `receivers` are the processes whose heartbeats are passed on to `switch`, where there are any.
+    """
 
     def __init__(
         self,
@@ -60,6 +65,8 @@ class Exporters:
         clock: Clock = system_clock,
         *,
         maintenance: Mapping[str, MaintenanceConfig] = MappingProxyType({}),
+        switch: DeadMansSwitchConfig | None = None,
+        receivers: Sequence[str] = (),
         grace_s: float = 10.0,
     ) -> None:
         self._exporters = exporters
@@ -69,6 +76,9 @@ class Exporters:
         self._grace_s = grace_s
         self._running: list[Running] = []
         self._ring: Ring | None = None
+        self._switch_config = switch or DeadMansSwitchConfig()
+        self._receivers = receivers
+        self._switch: DeadMansSwitch | None = None
 
     async def start(self) -> None:
         """Start the exporters, then deliver.
@@ -84,14 +94,29 @@ class Exporters:
             gate = Gate(self._engine, self._maintenance, self._clock)
             self._ring = Ring(Outbox(self._engine, self._clock), self._exporters, gate=gate, clock=self._clock)
             await self._ring.start()
+            if self._receivers:
+                self._switch = DeadMansSwitch(
+                    self._switch_config,
+                    self._engine,
+                    receivers=self._receivers,
+                    delivers=self._delivers,
+                    clock=self._clock,
+                )
+                await self._switch.start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Finish the sends under way, within the grace; the rest stays in the outbox for the next start."""
+        if self._switch is not None:
+            await self._switch.stop()
+            self._switch = None
         if self._ring is not None:
             await self._ring.stop(self._grace_s)
             self._ring = None
         while self._running:
             await self._running.pop().stop()
+
+    def _delivers(self) -> bool:
+        return self._ring is not None and self._ring.delivers

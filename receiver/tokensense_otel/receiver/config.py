@@ -246,6 +246,9 @@ class ReceiverConfig(Config):
     append_timeout_s: float = Field(default=4.0, gt=0)
     """How long a request may wait for the log. Shorter than the Collector's 5 s, which gives up on its side."""
 
+    heartbeat_s: float = Field(default=30.0, gt=0)
+    """How often each process puts a heartbeat on the log, which the others pass on. See docs/dead-mans-switch.md."""
+
     stop_timeout_s: float = Field(default=5.0, gt=0)
     """How long requests that are under way may take when the receiver stops."""
 

@@ -10,6 +10,7 @@ from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.receiver import events
 from tokensense_otel.receiver.config import ReceiverConfig
 from tokensense_otel.receiver.grpc import GrpcServer
+from tokensense_otel.receiver.heart import Heart
 from tokensense_otel.receiver.http_server import HttpServer
 from tokensense_otel.receiver.intake import Intake
 from tokensense_otel.receiver.log.log import LogWriter
@@ -23,10 +24,14 @@ class Endpoints(NamedTuple):
 
 
 class Receiver:
-    """A `Component`. It owns `writer`: starts it before the servers and stops it after them."""
+    """A `Component`. It owns `writer`: starts it before the servers and stops it after them. `name` is under which its
+    heartbeats are known."""
 
-    def __init__(self, config: ReceiverConfig, writer: LogWriter, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, config: ReceiverConfig, writer: LogWriter, clock: Clock = system_clock, *, name: str = "receiver"
+    ) -> None:
         self._config = config
+        self._heart = Heart(name, writer, config.heartbeat_s, clock)
         self._writer = writer
         self._intake = Intake(config, writer, clock)
         shared = config.processes > 1
@@ -49,6 +54,7 @@ class Receiver:
         except BaseException:
             await self.stop()
             raise
+        self._heart.start()
         self._started = True
         events.STARTED(grpc=self._grpc.endpoint, http=self._http.endpoint)
 
@@ -57,6 +63,7 @@ class Receiver:
         self._intake.close()
         await asyncio.gather(self._grpc.stop(self._config.stop_timeout_s), self._http.stop())
         await self._intake.stop()
+        await self._heart.stop()
         await self._writer.stop()
         if self._started:
             self._started = False

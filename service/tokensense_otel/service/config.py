@@ -11,6 +11,7 @@ from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.normalise.config import AttributionConfig, NormaliseConfig
 from tokensense_otel.dataflow.pricing.config import PricesConfig
 from tokensense_otel.dataflow.rules.config import RulesConfig, RuleSet
+from tokensense_otel.exporters.dead_mans_switch.config import DeadMansSwitchConfig
 from tokensense_otel.exporters.muting.config import MaintenanceConfig
 from tokensense_otel.receiver.config import ReceiverConfig
 from tokensense_otel.receiver.log.config import LogConfig
@@ -72,6 +73,8 @@ class Settings(Config):
     """Which attributes name the dimensions of a call, in order: the first that is there wins."""
     dataflow: DataflowConfig = DataflowConfig()
     """How the dataflow runs."""
+    dead_mans_switch: DeadMansSwitchConfig = DeadMansSwitchConfig()
+    """A signal to your pager that stops when TokenSense does. See docs/dead-mans-switch.md."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """Where TokenSense's own metrics are sent, besides being shown in `/metrics`."""
     logging: LoggingConfig = LoggingConfig()

@@ -20,6 +20,11 @@ class Unit(NamedTuple):
         return self.part if self.number == 1 else f"{self.part}-{self.number}"
 
 
+def receivers_of(settings: Settings) -> list[str]:
+    """Names of the receiver's processes, as their heartbeats carry them."""
+    return [unit.name for unit in units_of(settings, ("receiver",))]
+
+
 def units_of(settings: Settings, parts: tuple[str, ...] = PARTS) -> tuple[Unit, ...]:
     """Every process that these parts are run as."""
     return tuple(

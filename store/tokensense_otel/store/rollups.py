@@ -23,7 +23,9 @@ from tokensense_otel.store import events, schema
 from tokensense_otel.store.config import ExplainConfig
 from tokensense_otel.store.database import writing
 from tokensense_otel.store.facts import KeptSpan, keep_spans
+from tokensense_otel.store.heartbeats import stamp
 from tokensense_otel.store.insights import record_insight
+from tokensense_otel.store.meta import get_meta, set_meta
 
 UsageDeltas = Mapping[UsageKey, Usage]
 AccountingDeltas = Mapping[str, Accounting]
@@ -33,6 +35,7 @@ _FOLD_BEHIND = 2
 _COUNT = ("count",)
 _TABLES = ((schema.usage, USAGE_FIELDS), (schema.accounting, ACCOUNTING_FIELDS), (schema.tallies, _COUNT))
 _NO_TALLIES: Mapping[Tally, int] = {}
+_NO_HEARTBEATS: Mapping[str, int] = {}
 
 
 class RollupWriter:
@@ -47,7 +50,7 @@ class RollupWriter:
         self._clock = clock
         self._generation = (resume or 0) + 1
         with self._engine.begin() as connection:
-            folded = int(_meta(connection, self._folded_name) or 0)
+            folded = int(get_meta(connection, self._folded_name) or 0)
             if folded > (resume or 0):
                 events.ROLLUP_BEHIND(part=part, folded=folded, resumed=resume or 0)
                 self._generation = folded + 1
@@ -69,8 +72,9 @@ class RollupWriter:
         insights: Iterable[Insight],
         tallies: Mapping[Tally, int] = _NO_TALLIES,
         spans: Sequence[KeptSpan] = (),
+        heartbeats: Mapping[str, int] = _NO_HEARTBEATS,
     ) -> None:
-        """Add deltas to the open generation, record insights and keep spans, in one transaction."""
+        """Add deltas to the open generation, record insights, keep spans and stamp heartbeats, in one transaction."""
         with self._engine.begin() as connection:
             _upsert(
                 connection, schema.usage, USAGE_FIELDS, [self._row(key._asdict(), cell) for key, cell in usage.items()]
@@ -91,6 +95,7 @@ class RollupWriter:
                 ],
             )
             keep_spans(connection, spans, self._explain, self._clock())
+            stamp(connection, heartbeats)
             for insight in insights:
                 record_insight(connection, insight, self._clock())
 
@@ -103,7 +108,7 @@ class RollupWriter:
             with self._engine.begin() as connection:
                 for table, fields in _TABLES:
                     _fold(connection, table, fields, self._part, fold_to)
-                _set_meta(connection, self._folded_name, str(fold_to))
+                set_meta(connection, self._folded_name, str(fold_to))
         return closed
 
     def _row(self, key: dict[str, Any], cell: Usage | Accounting) -> dict[str, Any]:
@@ -134,13 +139,3 @@ def _fold(connection: Connection, table: Table, fields: tuple[str, ...], part: s
     added = {name: table.c[name] + statement.excluded[name] for name in fields}
     connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=added))
     connection.execute(table.delete().where(old))
-
-
-def _meta(connection: Connection, name: str) -> str | None:
-    value: str | None = connection.execute(sa.select(schema.meta.c.value).where(schema.meta.c.name == name)).scalar()
-    return value
-
-
-def _set_meta(connection: Connection, name: str, value: str) -> None:
-    statement = insert(schema.meta).values(name=name, value=value)
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))

@@ -75,7 +75,7 @@ class StorePartition(StatefulSinkPartition[Item, int]):
         deltas, self._deltas = self._deltas.trimmed(), Deltas()
         if insights or not deltas.empty:
             spans = [to_kept(facts, received_ns) for received_ns, facts in deltas.seen if self._writer.keeps_spans]
-            self._writer.write(deltas.usage, deltas.accounting, insights, deltas.tallies, spans)
+            self._writer.write(deltas.usage, deltas.accounting, insights, deltas.tallies, spans, deltas.heartbeats)
             now_ns = self._clock()
             for received_ns in deltas.since:
                 events.COMMIT_DELAY(max(0, now_ns - received_ns) / 1e9)

@@ -18,6 +18,7 @@ _PLACE: tuple[Check, ...] = (
     place.log,
     place.recovery,
     place.written_ahead,
+    place.pipeline,
     place.exporters,
 )
 

@@ -13,7 +13,7 @@ from tokensense_otel.core.insight import rfc3339
 from tokensense_otel.service import places
 from tokensense_otel.service.doctor.finding import Finding, fail, ok, warn
 from tokensense_otel.service.loader import Loaded
-from tokensense_otel.service.units import units_of
+from tokensense_otel.service.units import receivers_of, units_of
 
 _MIB = 1 << 20
 _GIB = 1 << 30
@@ -157,6 +157,24 @@ def written_ahead(loaded: Loaded) -> Finding:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+
+
+def pipeline(loaded: Loaded) -> Finding:
+    """Whether heartbeats come from the receiver through log, dataflow and store to the exporters."""
+    from tokensense_otel.service.api.pipeline import pipeline_lag, runs_here
+    from tokensense_otel.store.database import database_path, open_database
+
+    settings = loaded.settings
+    if not runs_here(settings) or not database_path(settings.store.url, settings.data_dir).exists():
+        return ok("pipeline", "does not run here")
+    engine = open_database(settings.store.url, data_dir=settings.data_dir)
+    try:
+        lag = pipeline_lag(engine, receivers_of(settings), system_clock())
+    finally:
+        engine.dispose()
+    if lag.exporters is not None and lag.beyond(settings.dead_mans_switch.max_lag_s):
+        return warn("pipeline", str(lag), "read the log of the part behind; what waits on the log is not lost")
+    return ok("pipeline", str(lag))
 
 
 def exporters(loaded: Loaded) -> Finding:
