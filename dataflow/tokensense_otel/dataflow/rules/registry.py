@@ -9,6 +9,7 @@ from tokensense_otel.dataflow.rules.builtin.budget import BudgetRule
 from tokensense_otel.dataflow.rules.builtin.cache_waste import CacheWaste
 from tokensense_otel.dataflow.rules.builtin.cost_spike import CostSpike
 from tokensense_otel.dataflow.rules.builtin.error_spend import ErrorSpend
+from tokensense_otel.dataflow.rules.builtin.latency_regression import LatencyRegression
 from tokensense_otel.dataflow.rules.builtin.long_prompts import LongPrompts
 from tokensense_otel.dataflow.rules.builtin.model_downgrade import ModelDowngrade
 from tokensense_otel.dataflow.rules.builtin.model_misuse import ModelMisuse
@@ -35,6 +36,7 @@ BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (
     Spike(),
     CostSpike(),
     BudgetRule(),
+    LatencyRegression(),
     Unpriced(),
     ErrorSpend(),
     RetryWaste(),
