@@ -80,7 +80,7 @@ def fell(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
     hits: the lower the rate was, the more it varies by itself. An open finding stays so while the newest are low.
     """
     days = series.windows[BASELINE].totals
-    newest = _newest(series, config.min_calls, config.recent)
+    newest = _newest(series, config.min_calls, config.recent) if days[2] > 0 else None
     if newest is None or not _lower(newest, days, config):
         return None
     if not (series.episode.firing and series.cause == FELL):
@@ -128,9 +128,10 @@ def _usual(series: PrefixSeries, begin_ns: int) -> tuple[Fraction, Fraction]:
 
 
 def unread(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
+    """What was written more than an hour ago, at a surcharge, was hardly read at all."""
     window = series.window
-    _, _, cached, writes, written, *_ = window.totals
-    if writes < config.min_write_calls or cached >= config.max_read_share * written:
+    _, _, cached, writes, written, surcharge, *_ = window.totals
+    if writes < config.min_write_calls or cached >= config.max_read_share * written or surcharge <= 0:
         return None
     newest = window.head or 0
     for at in range(newest + 1 - -(-HOUR_NS // window.size_ns), newest + 1):
@@ -140,6 +141,7 @@ def unread(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
 
 
 def never(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
+    """Beginnings repeat while a cache would know them, and less than a hundredth of the tokens is cached."""
     _, count, cached, *_ = series.window.totals
     repeats = series.repeats.repeats
     if repeats < max(1, config.min_repeats) or 100 * cached >= count:

@@ -284,6 +284,15 @@ class TestUnread:
         assert insight.estimated_monthly_savings_usd == "0.363"
         assert insight.evidence["lost_in_window_usd"] == "0.363"
 
+    @pytest.mark.parametrize(
+        "model",
+        [{}, {"provider": "anthropic", "request_model": "claude-sonnet-99"}],
+        ids=["writes cost what input costs", "no price is known"],
+    )
+    def test_writes_without_a_surcharge_are_no_waste(self, model: dict[str, Any]) -> None:
+        """Where writing costs no more than plain input, or nobody knows, nothing was paid for nothing."""
+        assert misses().post(prompts(300, self.WRITE, prefix_hash="", **model)) == []
+
     def test_twenty_writes_are_needed(self) -> None:
         """Nineteen old ones fire nothing, twenty do."""
         for old, fires in ((19, False), (20, True)):
