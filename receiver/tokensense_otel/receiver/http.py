@@ -5,6 +5,7 @@ redirects, not even for a trailing slash: SDKs take one for success and drop the
 """
 
 import asyncio
+import contextlib
 import json
 import math
 import time
@@ -25,6 +26,9 @@ from tokensense_otel.receiver.otlp.status import Refused, verdict
 _SIGNALS: Final = {protocol.http_path: signal for signal, protocol in PROTOCOLS.items()}
 _FORMATS: Final[dict[str, Format]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _CONTENT_TYPES: Final[dict[Format, bytes]] = {format_: name.encode() for name, format_ in _FORMATS.items()}
+
+WHOLE: Final = "tokensense.whole"
+"""In the scope of a request whose body is at hand before it is asked for: it needs no deadline."""
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
 
@@ -88,13 +92,13 @@ class OtlpApplication:
         encoding = headers.get("content-encoding", "")
         check_encoding(encoding)
         with self._intake.hold(identity) as hold:
-            body = await self._read(headers, receive, hold)
+            body = await self._read(headers, receive, hold, whole=WHOLE in scope)
             delivery = Delivery(signal, "http", body, format_, encoding)
             checked = await self._intake.accept(delivery, identity, hold)
         answer = response(signal, checked.rejected, checked.message)
         return to_json(answer) if format_ == "json" else answer.SerializeToString()
 
-    async def _read(self, headers: _Headers, receive: Receive, hold: Hold) -> bytes:
+    async def _read(self, headers: _Headers, receive: Receive, hold: Hold, *, whole: bool) -> bytes:
         """The body as it is on the wire. Its size is counted as it comes: many senders announce none."""
         limit = self._intake.max_request_bytes
         announced = headers.get("content-length", "")
@@ -105,7 +109,7 @@ class OtlpApplication:
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self._read_timeout_s):
+            async with contextlib.nullcontext() if whole else asyncio.timeout(self._read_timeout_s):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":

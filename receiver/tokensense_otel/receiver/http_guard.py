@@ -6,7 +6,7 @@ another. What is no HTTP gets a Status body as every refusal does (OTLP checklis
 """
 
 import asyncio
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import httptools
 from google.protobuf import json_format
@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from tokensense_otel.receiver import events
 from tokensense_otel.receiver.config import HttpConfig
 from tokensense_otel.receiver.connections import Connections
+from tokensense_otel.receiver.http import WHOLE
 from tokensense_otel.receiver.otlp.status import Refused, verdict
 
 _GRACE_S: Final = 1.0
@@ -124,6 +125,9 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._in_message = False
         self._await(None)
+        if not self.cycle.response_complete:
+            # Most often the application has not begun yet.
+            cast("dict[str, Any]", self.cycle.scope)[WHOLE] = True
         super().on_message_complete()
         self._between_requests()
 

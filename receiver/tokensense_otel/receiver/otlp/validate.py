@@ -88,19 +88,21 @@ def _log_fault(record: LogRecord) -> str:
 
 
 def _validate_traces(request: ExportTraceServiceRequest) -> Checked:
-    kept, faults = 0, Counter[str]()
+    kept = 0
+    faults: Counter[str] = Counter()
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             bad = [(i, fault) for i, span in enumerate(scope.spans) if (fault := _span_fault(span))]
-            faults.update(fault for _, fault in bad)
-            for i, _ in reversed(bad):
+            for i, fault in reversed(bad):
+                faults[fault] += 1
                 del scope.spans[i]
             kept += len(scope.spans)
-    return Checked(kept, faults.total(), _summary("spans", faults))
+    return _checked(kept, faults, "spans")
 
 
 def _validate_metrics(request: ExportMetricsServiceRequest) -> Checked:
-    kept, faults = 0, Counter[str]()
+    kept = 0
+    faults: Counter[str] = Counter()
     for resource in request.resource_metrics:
         for scope in resource.scope_metrics:
             bad = [(i, fault) for i, metric in enumerate(scope.metrics) if (fault := _metric_fault(metric))]
@@ -109,19 +111,20 @@ def _validate_metrics(request: ExportMetricsServiceRequest) -> Checked:
                 faults[fault] += max(1, _points(scope.metrics[i]))
                 del scope.metrics[i]
             kept += sum(_points(metric) for metric in scope.metrics)
-    return Checked(kept, faults.total(), _summary("data points", faults))
+    return _checked(kept, faults, "data points")
 
 
 def _validate_logs(request: ExportLogsServiceRequest) -> Checked:
-    kept, faults = 0, Counter[str]()
+    kept = 0
+    faults: Counter[str] = Counter()
     for resource in request.resource_logs:
         for scope in resource.scope_logs:
             bad = [(i, fault) for i, record in enumerate(scope.log_records) if (fault := _log_fault(record))]
-            faults.update(fault for _, fault in bad)
-            for i, _ in reversed(bad):
+            for i, fault in reversed(bad):
+                faults[fault] += 1
                 del scope.log_records[i]
             kept += len(scope.log_records)
-    return Checked(kept, faults.total(), _summary("log records", faults))
+    return _checked(kept, faults, "log records")
 
 
 def _points(metric: Metric) -> int:
@@ -129,8 +132,9 @@ def _points(metric: Metric) -> int:
     return 0 if kind is None else len(getattr(metric, kind).data_points)
 
 
-def _summary(items: str, faults: Counter[str]) -> str:
+def _checked(kept: int, faults: Counter[str], items: str) -> Checked:
     if not faults:
-        return ""
+        return Checked(kept, 0)
     reasons = ", ".join(f"{count} because {fault}" for fault, count in faults.most_common())
-    return f"rejected {faults.total()} {items} for good: {reasons}; correct the sender"
+    rejected = faults.total()
+    return Checked(kept, rejected, f"rejected {rejected} {items} for good: {reasons}; correct the sender")
