@@ -227,8 +227,10 @@ def test_the_step_of_an_update_can_be_set(factor: float, size: int, status: Stat
 class Reference:
     """The life of a finding in the fewest words: (pending since, open, told size, false since, crossings, quiet)."""
 
-    def __init__(self, hold: int) -> None:
+    def __init__(self, hold: int, *, resolve_after: int = 50, flap: int = 2_000) -> None:
         self.hold = hold
+        self.resolve_after = resolve_after
+        self.flap = flap
         self.since: int | None = None
         self.open = False
         self.told = 0
@@ -247,8 +249,8 @@ class Reference:
             self.since = time if self.since is None else self.since
             if time - self.since < self.hold:
                 return None
-            self.crossings = [*(each for each in self.crossings if self.since - each <= 2_000), self.since]
-            self.quiet = 2_000 if len(self.crossings) >= 3 else 50
+            self.crossings = [*(each for each in self.crossings if self.since - each <= self.flap), self.since]
+            self.quiet = self.flap if len(self.crossings) >= 3 else self.resolve_after
             self.open, self.told, self.since = True, size, None
             return Status.FIRING
         self.since = None

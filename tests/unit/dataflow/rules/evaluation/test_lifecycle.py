@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.unit.dataflow.rules.evaluation.toy import rule_set
 from tests.unit.dataflow.rules.traffic import (
     CATALOGUE,
     DAY,
@@ -22,7 +23,7 @@ from tests.unit.dataflow.rules.traffic import (
 from tokensense_otel.core.call import Call, Posting, Tokens
 from tokensense_otel.core.insight import Status
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules import Level, RulesConfig, RuleSet, RuleShard
+from tokensense_otel.dataflow.rules import Level, RuleShard
 from tokensense_otel.dataflow.rules.call_rule import Fact, WindowRule
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries
 from tokensense_otel.dataflow.rules.rule import WindowConfig, Words
@@ -138,20 +139,6 @@ class Beating(Wide):
 
     def judge(self, series: CallSeries, _config: WideConfig, /) -> int | None:
         return 1 if series.now_ns - series.last_ns >= HOUR else None
-
-
-def rule_set(rule: Wide) -> RuleSet:
-    """A rule set that knows one more rule."""
-
-    class More(RulesConfig):
-        @property
-        def rules(self) -> dict[str, Any]:
-            return {rule.name: rule}
-
-        def of(self, _rule: Any, /) -> Any:
-            return WideConfig()
-
-    return RuleSet(More())
 
 
 def named(number: int, **where: str) -> Call:
