@@ -1,6 +1,5 @@
 """BATCH_ELIGIBLE: jobs nobody waits for, at the price of answers at once."""
 
-from heapq import nlargest
 from typing import Any, Final, cast
 
 from pydantic import Field
@@ -10,20 +9,15 @@ from tokensense_otel.core.insight import Severity
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.builtin.batch_prices import batch_cost
+from tokensense_otel.dataflow.rules.builtin.job_hours import DAYS, JobHours
 from tokensense_otel.dataflow.rules.call_rule import CallRule, Fact, team_of
 from tokensense_otel.dataflow.rules.calls import asked_for_tool, place_of
 from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, MONEY, CallSeries
 from tokensense_otel.dataflow.rules.evaluation.windows import Rolling
-from tokensense_otel.dataflow.rules.rule import HOUR_NS, Words
+from tokensense_otel.dataflow.rules.rule import Words
 from tokensense_otel.dataflow.rules.thresholds import MinSpendConfig
 
-DAYS: Final = 7
-"""Days, the current one included, over which a job has to show its hours."""
-HOURS: Final = 24
-BURST_HOURS: Final = 3
-"""Hours of the day that all bursts of a job together may take: one that crosses a full hour, and its delays."""
-_AT: Final = tuple((1, *(int(hour == each) for each in range(HOURS))) for hour in range(HOURS))
-_WAITED_FOR: Final = (0,) * (1 + HOURS)
+_WINDOW_NS: Final = DAYS * DAY_NS
 
 
 class BatchEligibleConfig(MinSpendConfig):
@@ -42,28 +36,31 @@ class BatchEligibleConfig(MinSpendConfig):
 
 
 class JobSeries(CallSeries):
-    """Calls by the hour of the day; and how many others somebody waited for, which most traffic is: so these are
-    counted apart, where it costs little."""
+    """The hours of the calls that may be a job's; and how many others somebody waited for, as most traffic is: these
+    are counted apart, where it costs little."""
 
-    __slots__ = ("waited_for",)
+    __slots__ = ("hours", "waited_for")
 
-    def __init__(self, window: Rolling) -> None:
-        super().__init__(window)
-        self.waited_for = Rolling(DAYS * DAY_NS, DAYS, 1)
+    def __init__(self) -> None:
+        super().__init__(Rolling(_WINDOW_NS, DAYS, 1 + MONEY))
+        self.hours = JobHours()
+        self.waited_for = Rolling(_WINDOW_NS, DAYS, 1)
 
     @property
     def empty(self) -> bool:
         return self.waited_for.empty and super().empty
 
     def advance(self, now_ns: int) -> bool:
+        self.hours.advance(now_ns)
         waited = self.waited_for.advance(now_ns)
         return super().advance(now_ns) or waited
 
     def state(self) -> list[Any]:
-        return [super().state(), self.waited_for.snapshot()]
+        return [super().state(), self.hours.snapshot(), self.waited_for.snapshot()]
 
     def load(self, state: list[Any]) -> bool:
-        counts, waited_for = state
+        counts, hours, waited_for = state
+        self.hours.restore(hours)
         self.waited_for.restore(waited_for)
         return super().load(counts)
 
@@ -76,13 +73,13 @@ class BatchEligible(CallRule[BatchEligibleConfig]):
     name = "BATCH_ELIGIBLE"
     description = "A job that nobody waits for runs at about the same hours each day, and does not pay batch prices."
     scope = ("team", "feature", "service", "model")
-    fields = ("calls", *(f"hour_{hour:02}" for hour in range(HOURS)))
+    fields = ("calls",)
     thresholds = ("min_calls", "min_share", "min_days", "min_usd")
     above = ("min_share", "min_usd")
     config_type = BatchEligibleConfig
 
     def new_series(self, _config: BatchEligibleConfig, /) -> CallSeries:
-        return JobSeries(Rolling(DAYS * DAY_NS, DAYS, len(self.fields) + MONEY))
+        return JobSeries()
 
     def observe(self, call: Call, _config: BatchEligibleConfig, catalogue: Catalogue, /) -> Fact | None:
         if call.error_type or not call.tokens.known:
@@ -96,38 +93,36 @@ class BatchEligible(CallRule[BatchEligibleConfig]):
             or where.agent
             or asked_for_tool(call)
         ):
-            return Fact((team_of(call), *place_of(call), call.model), _WAITED_FOR, matters=False)
+            return Fact((team_of(call), *place_of(call), call.model), (0,), matters=False)
         batch = batch_cost(call, catalogue)
         if batch is None:
             return None
-        return Fact((team_of(call), *place_of(call), call.model), _AT[call.end_ns // HOUR_NS % HOURS], batch)
+        return Fact((team_of(call), *place_of(call), call.model), (1,), batch)
 
     def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
-        waited_for = _own(series).waited_for
+        own = _own(series)
         if fact.matters:
-            waited_for.advance(time_ns)
-            return super().post(series, call, fact, sign, time_ns)
-        series.window.advance(time_ns)
-        return waited_for.add(time_ns, (1,), sign)
+            own.hours.add(time_ns, sign)
+            own.waited_for.advance(time_ns)
+            return super().post(own, call, fact, sign, time_ns)
+        own.hours.advance(time_ns)
+        own.window.advance(time_ns)
+        return own.waited_for.add(time_ns, (1,), sign)
 
     def judge(self, series: CallSeries, config: BatchEligibleConfig, /) -> int | None:
-        if _own(series).waited_for.totals[0]:
+        own = _own(series)
+        calls, *_, saved = own.window.totals
+        if calls < config.min_calls or saved < config.min_nanos or own.waited_for.totals[0]:
             return None
-        calls, *hours = series.counts
-        saved = series.window.totals[-1]
-        if calls < config.min_calls or saved < config.min_nanos:
+        if own.hours.in_busiest() < config.min_share * calls:
             return None
-        # Cheap, and true of whatever comes below: steady traffic ends here.
-        if sum(nlargest(BURST_HOURS, hours)) < config.min_share * calls:
-            return None
-        bursts, days = _bursts(series.window, config)
-        within = sum(hours[hour] for hour in bursts)
+        within, days = own.hours.bursts(config.min_days, config.min_share)
         return saved if days >= config.min_days and within >= config.min_share * calls else None
 
     def share(self, series: CallSeries, saved: int, /) -> int:
         """Only what runs in the busiest hours is a job."""
-        calls, *hours = series.counts
-        return saved * sum(nlargest(BURST_HOURS, hours)) // calls if calls > 0 else 0
+        calls = series.counts[0]
+        return saved * _own(series).hours.in_busiest() // calls if calls > 0 else 0
 
     def unfit(self, series: CallSeries, /) -> bool:
         return _own(series).waited_for.totals[0] != 0
@@ -136,15 +131,15 @@ class BatchEligible(CallRule[BatchEligibleConfig]):
         _own(series).waited_for.add(time_ns, (1,))
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
-        calls, *hours = series.counts
-        busiest = sorted(nlargest(BURST_HOURS, range(HOURS), key=hours.__getitem__))
-        priced, spend, _, saved = series.window.totals[-MONEY:]
+        own = _own(series)
+        calls, hours = own.counts[0], own.hours
+        priced, spend, _, saved = own.window.totals[-MONEY:]
         return {
             "calls": calls,
-            "calls_waited_for": _own(series).waited_for.totals[0],
-            "hours_utc": {f"{hour:02}:00": hours[hour] for hour in busiest if hours[hour]},
-            "share_in_these_hours": round(sum(hours[hour] for hour in busiest) / calls, 3) if calls > 0 else None,
-            "days_with_calls": sum(1 for day in _days(series.window) if sum(day)),
+            "calls_waited_for": own.waited_for.totals[0],
+            "hours_utc": {f"{hour:02}:00": hours.totals[hour] for hour in hours.busiest()},
+            "share_in_these_hours": round(hours.in_busiest() / calls, 3) if calls > 0 else None,
+            "days_with_calls": hours.days,
             "spend_usd": usd_text(spend if priced > 0 else None),
             "batch_would_save_usd": usd_text(saved),
         }
@@ -166,26 +161,3 @@ class BatchEligible(CallRule[BatchEligibleConfig]):
 def _own(series: CallSeries) -> JobSeries:
     """The series of a key of this rule, which `new_series` made."""
     return cast("JobSeries", series)
-
-
-def _days(window: Rolling) -> list[list[int]]:
-    """Calls by the hour, for each day of the window."""
-    head = window.head
-    if head is None:
-        return []
-    return [list(window.at(head - back)[1 : 1 + HOURS]) for back in range(DAYS)]
-
-
-def _bursts(window: Rolling, config: BatchEligibleConfig) -> tuple[list[int], int]:
-    """(hours of the day that have a burst on enough days, how many days have most of their calls in those).
-
-    A day counts from a tenth of the busiest day's calls on; an hour has a burst from a tenth of its day's calls on.
-    """
-    days = _days(window)
-    busiest = max(map(sum, days), default=0)
-    days = [day for day in days if busiest > 0 and 10 * sum(day) >= busiest]
-    recurring = [
-        hour for hour in range(HOURS) if sum(1 for day in days if 10 * day[hour] >= sum(day)) >= config.min_days
-    ]
-    bursts = nlargest(BURST_HOURS, recurring, key=lambda hour: sum(day[hour] for day in days))
-    return bursts, sum(1 for day in days if sum(day[hour] for hour in bursts) >= config.min_share * sum(day))
