@@ -2,8 +2,9 @@
 
 From the sums of the hours of the last weeks, for a stretch of hours (one, six, or a day):
 
-- `expected` is the larger of two medians over the days before today: of the same weekday, and of all days of the same
-  kind (Monday to Friday, or Saturday and Sunday). A median does not mind an incident among the days.
+- `expected` is the larger of two medians over the days before today: of the same weekday (of an even number the lower
+  one in the middle), and of all days of the same kind (Monday to Friday, or Saturday and Sunday). A median does not
+  mind an incident among the days.
 - Each of those days is first lifted by how much more there was in the seven days before today than in the seven days
   before it, so a team that grows steadily stays as expected. Days are never lowered: after a holiday the usual Monday
   is not a surprise.
@@ -168,8 +169,8 @@ class Baseline:
                 kind.append(value)
             if not back % WEEK_DAYS:
                 weekday.append(value)
-        samples = weekday if median(weekday) > median(kind) else kind
-        expected = median(samples)
+        on_weekday, on_kind = percentile(weekday, 50), median(kind)
+        expected, samples = (on_weekday, weekday) if on_weekday > on_kind else (on_kind, kind)
         apart = median(abs(value - expected) for value in samples)
         return Usual(expected, percentile(near, 90), -(-apart * 14_826 // 10_000))
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from tokensense_otel.core.call import Call, CostKind
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules.builtin.surge import Stretch, SurgeConfig, SurgeRule, SurgeSeries
+from tokensense_otel.dataflow.rules.builtin.surge import NOTHING_FOUND, SurgeConfig, SurgeRule, SurgeSeries
 from tokensense_otel.dataflow.rules.call_rule import Fact, team_of
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries
 from tokensense_otel.dataflow.rules.rule import Words
@@ -76,7 +76,7 @@ class CostSpike(SurgeRule[CostSpikeConfig]):
     def words(
         self, scope: dict[str, str], series: CallSeries, config: CostSpikeConfig, catalogue: Catalogue, /
     ) -> Words:
-        found = cast("SurgeSeries", series).found or Stretch(0, 0, 0, 0, 0)
+        found = cast("SurgeSeries", series).found or NOTHING_FOUND
         named = f"{scope['team']}'s {scope['feature']}" if "feature" in scope else scope["team"]
         usual = (
             f"against a mean of {dollars(found.usual)} on the {found.days} days before"

@@ -7,7 +7,7 @@ from pydantic import Field
 from tokensense_otel.core.call import Call
 from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules.builtin.surge import Stretch, SurgeConfig, SurgeRule, SurgeSeries
+from tokensense_otel.dataflow.rules.builtin.surge import NOTHING_FOUND, SurgeConfig, SurgeRule, SurgeSeries
 from tokensense_otel.dataflow.rules.call_rule import Fact, team_of
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries
 from tokensense_otel.dataflow.rules.rule import Words
@@ -57,7 +57,7 @@ class Spike(SurgeRule[SpikeConfig]):
         return evidence
 
     def words(self, scope: dict[str, str], series: CallSeries, _config: SpikeConfig, _catalogue: Catalogue, /) -> Words:
-        found = cast("SurgeSeries", series).found or Stretch(0, 0, 0, 0, 0)
+        found = cast("SurgeSeries", series).found or NOTHING_FOUND
         usual = (
             f"against a mean of {found.usual} on the {found.days} days before"
             if found.days

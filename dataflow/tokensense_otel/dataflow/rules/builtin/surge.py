@@ -60,20 +60,13 @@ class Stretch(NamedTuple):
     now: int
     usual: int
     days: int
-
-    @property
-    def size(self) -> int:
-        """How many times as much as usual, in thousandths."""
-        return self.now * 1_000 // max(1, self.usual)
+    size: int
+    """How many times as much as usual, or as an average hour of a usual day where that is more, in thousandths."""
 
     @property
     def of_day(self) -> bool:
         """Whether it is a day, as far as that has come, rather than a few hours."""
         return self.first % DAY_HOURS == 0 and self.first // DAY_HOURS == self.last // DAY_HOURS
-
-    @property
-    def times(self) -> str:
-        return f"{self.now / self.usual:.1f} times" if self.usual else "nothing at all"
 
     @property
     def words(self) -> str:
@@ -82,6 +75,9 @@ class Stretch(NamedTuple):
             return "so far today (UTC)"
         hours = self.last - self.first + 1
         return "within an hour" if hours == 1 else f"in {hours} hours"
+
+
+NOTHING_FOUND: Final = Stretch(0, 0, 0, 0, 0, 0)
 
 
 class SurgeSeries(CallSeries):
@@ -198,7 +194,8 @@ class SurgeRule(CallRule[ConfigT]):
             # What comes on top has to be a twentieth of a usual day to be worth telling.
             if 20 * (now - usual.expected) < baseline.whole_day().expected:
                 continue
-            stretch = Stretch(first, min(last, hour), now, usual.expected, 0)
+            size = now * 1_000 // max(1, usual.expected, baseline.whole_day().expected // DAY_HOURS)
+            stretch = Stretch(first, min(last, hour), now, usual.expected, 0, size)
             found = stretch if found is None or stretch.size > found.size else found
         return found
 
@@ -226,7 +223,8 @@ class SurgeRule(CallRule[ConfigT]):
             return None
         if 2 * today <= 3 * window.at(day - WEEK_DAYS)[self.measured]:
             return None
-        return Stretch(day * DAY_HOURS, hour, today, -(-sum(sums) // days), days)
+        mean = -(-sum(sums) // days)
+        return Stretch(day * DAY_HOURS, hour, today, mean, days, today * 1_000 // max(1, mean))
 
     def period(self, series: CallSeries, /) -> tuple[int, int]:
         found = cast("SurgeSeries", series).found
