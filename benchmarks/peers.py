@@ -4,7 +4,7 @@ The peers are a real OpenTelemetry Collector (`OTELCOL_BIN`) with the spanmetric
 into metrics as we do into sums; `rotel`, a collector in Rust, with its blackhole exporter; and Arize Phoenix
 (`PHOENIX_BIN`), which keeps spans in SQLite. A peer that is absent is named and passed over. Load comes from another
 process, over HTTP; processor time is that of the measured processes alone, and the ratios are of that time, since the
-load takes its share of the same cores. `PEERS=receiver` (or another part of their names) measures only some.
+load takes its share of the same cores. `PEERS=receiver,rotel` (parts of their names) measures only some.
 """
 
 import os
@@ -28,7 +28,7 @@ from tests.support.collector import WHY_SKIPPED as NO_OTELCOL
 from tests.support.rotel import WHY_SKIPPED as NO_ROTEL
 from tests.support.rotel import agent as rotel_agent
 
-ONLY = os.environ.get("PEERS", "").lower()
+ONLY = os.environ.get("PEERS", "").lower().split(",")
 NO_PHOENIX = "PHOENIX_BIN names no `phoenix`; pip install arize-phoenix in an environment of its own brings one"
 CONNECTIONS = 8
 """Enough that several receivers on one port all get some."""
@@ -63,7 +63,7 @@ def peers(effort: Effort) -> None:
     for is_here, why in ((OTELCOL, NO_OTELCOL), (rotel_agent(), NO_ROTEL), (PHOENIX, NO_PHOENIX)):
         if not is_here:
             report("peers", "", why)
-    targets = {name: start for name, start in TARGETS.items() if start is not None and ONLY in name.lower()}
+    targets = {name: start for name, start in TARGETS.items() if start is not None and _wanted(name)}
     for short, (load, bodies) in loads.items():
         count = sum(_spans(body) for body in bodies)
         report(f"peers, {load}", "", f"{count:,} spans, {sum(map(len, bodies)) / count:,.0f} bytes each")
@@ -82,12 +82,17 @@ def peers(effort: Effort) -> None:
         charts.save(f"peers-{short}", charts.bars(load, "µs of processor time per span", per_span), effort)
 
 
+def _wanted(name: str) -> bool:
+    return any(part in name.lower() for part in ONLY)
+
+
 def measured(start: Start, bodies: list[bytes]) -> Result:
     """Send all of it to a fresh one, until every span is dealt with.
 
     Raises:
         AssertionError: when a request was refused for good.
     """
+    calls = _calls_in(bodies)
     with tempfile.TemporaryDirectory() as folder, start(Path(folder)) as target:
         path = Path(folder) / "bodies"
         write_bodies(path, bodies)
@@ -98,7 +103,7 @@ def measured(start: Start, bodies: list[bytes]) -> Result:
         # What starting the load took is no time of the target's.
         acknowledged = float(told["seconds"])
         waited = time.perf_counter()
-        target.settle(calls_in(bodies))
+        target.settle(calls)
         settled = time.perf_counter() - waited
         return Result(acknowledged, acknowledged + settled, cpu_seconds(target.pids()) - before)
 
@@ -135,7 +140,7 @@ def _spans(body: bytes) -> int:
     return _count(body, lambda _name: True)
 
 
-def calls_in(bodies: list[bytes]) -> int:
+def _calls_in(bodies: list[bytes]) -> int:
     return sum(_count(body, lambda name: name == "chat") for body in bodies)
 
 
