@@ -1,12 +1,14 @@
 """`python -m benchmarks [--quick] [NAME…]`: all, or those named."""
 
 import argparse
+import logging
 import os
 import platform
 
-from benchmarks import books, captures, parts, peers, road, soak, state
+from benchmarks import books, burst, captures, parts, peers, road, soak, state
 from benchmarks.incidents import command
 from benchmarks.measure import FULL, QUICK
+from tokensense_otel.core.events import configure_logging
 
 BENCHMARKS = {
     "captures": captures.captures,
@@ -21,6 +23,7 @@ BENCHMARKS = {
     "alert_latency": road.alert_latency,
     "peers": peers.peers,
     "incidents": command.incidents,
+    "burst": burst.burst,
     "soak": soak.soak,
 }
 LONG = {"incidents", "soak"}
@@ -36,6 +39,7 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     effort = QUICK if asked.quick else FULL
+    configure_logging(json_lines=False, level=logging.ERROR)
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores; medians of {effort.runs}")
     for name in asked.names or [name for name in BENCHMARKS if asked.quick or name not in LONG]:
         BENCHMARKS[name](effort)
