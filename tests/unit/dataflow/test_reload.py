@@ -48,6 +48,17 @@ def test_an_open_finding_stays_the_same_episode() -> None:
     assert [(insight.status, insight.episode_id) for insight in told] == [(Status.RESOLVED, fired.episode_id)]
 
 
+def test_a_changed_window_closes_what_was_open() -> None:
+    """Counts of another window begin anew; the finding that was open is over when what is counted now does not hold."""
+    stages = Stages(CONFIG, rules(many(4)), CATALOGUE)
+    stage = stages.rules(None)
+    (fired,) = give(stage, calls(5))
+    stages.reload(rules(many(4, window="2h")))
+    told = give(stage, calls(1, first=10, start=NOON + MINUTE)) + stage.advance(NOON + 30 * MINUTE)
+    assert [(insight.status, insight.episode_id) for insight in told] == [(Status.RESOLVED, fired.episode_id)]
+    assert told[0].evidence["observed"]["value"] == 1
+
+
 def test_a_rule_that_is_gone_closes_what_it_said() -> None:
     """Taken out of the file, a rule written in YAML resolves its finding and tells nothing more."""
     stages = Stages(CONFIG, rules(many(4)), CATALOGUE)

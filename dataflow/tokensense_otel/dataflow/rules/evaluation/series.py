@@ -111,6 +111,18 @@ def restore(series: Series, rest: list[Any], blob: bytes) -> bool:
     return True
 
 
+def carry_over(series: Series, rest: list[Any]) -> bool:
+    """Give an empty series only the open finding of what was stored, so that somebody is told when it is over.
+
+    Whether there is one.
+    """
+    last_ns, stored, *_ = rest
+    episode = msgspec.convert(stored, Episode)
+    if episode.firing:
+        series.last_ns, series.episode = last_ns, episode
+    return episode.firing
+
+
 class Ring(Protocol):
     """What a series keeps over time: `Rolling` and its like, or what a rule brings of its own."""
 

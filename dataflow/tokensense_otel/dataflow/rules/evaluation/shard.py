@@ -22,7 +22,7 @@ from tokensense_otel.dataflow.rules.evaluation.compose import compose
 from tokensense_otel.dataflow.rules.evaluation.durations import SECOND_NS
 from tokensense_otel.dataflow.rules.evaluation.episodes import step
 from tokensense_otel.dataflow.rules.evaluation.in_force import InForce, Rules, in_force
-from tokensense_otel.dataflow.rules.evaluation.series import CallSeries, Series, restore
+from tokensense_otel.dataflow.rules.evaluation.series import CallSeries, Series, carry_over, restore
 from tokensense_otel.dataflow.rules.evaluation.table import Key, Other, Table
 from tokensense_otel.dataflow.rules.rule import Level
 from tokensense_otel.dataflow.snapshots import check_version
@@ -128,7 +128,8 @@ class RuleShard:
 
     @classmethod
     def restore(cls, rules: RuleSet, catalogue: Catalogue, snapshot: bytes, level: Level | None = None) -> "RuleShard":
-        """The shard as it was. Keys whose window was configured anew since then begin again, and that is reported.
+        """The shard as it was. Keys whose window was configured anew since then begin again, and that is reported; an
+        open finding of theirs stays open until its condition is false.
 
         Raises:
             ValueError: when `snapshot` is of another version.
@@ -143,11 +144,13 @@ class RuleShard:
             for key, state, blob in table.load(stored) if table is not None else ():
                 each = shard._of(key[0], key[1]).named[name]
                 series = each.rule.new_series(each.config)
-                if restore(series, state, blob):
-                    each.table.put(key, series)
-                    _note(each, key, series)
-                else:
+                if not restore(series, state, blob):
                     dropped += 1
+                    series = each.rule.new_series(each.config)
+                    if not carry_over(series, state):
+                        continue
+                each.table.put(key, series)
+                _note(each, key, series)
             if dropped:
                 events.STATE_DROPPED(dropped, rule=name)
         shard._reported = {name: msgspec.structs.replace(table.other) for name, table in shard._tables.items()}
