@@ -104,4 +104,3 @@ def _folder(keep: Path | None, seed: int) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="incidents-") as parent:
         yield Path(parent) / os.fspath(f"seed-{seed}")
-

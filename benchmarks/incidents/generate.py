@@ -12,7 +12,6 @@ from benchmarks.incidents.calls import Made, Source
 from benchmarks.incidents.labels import DAY_NS, Truth
 from benchmarks.incidents.otlp import memory_request, trace_request, write
 from benchmarks.incidents.plan import START_NS, WARM_DAYS, Plan
-from tokensense_otel.dataflow.rules.registry import RULES as BUILT_IN
 
 FILE_HOURS: Final = 6
 HISTORY_WEEKS: Final = 4
@@ -21,7 +20,7 @@ HISTORY_WEEKS: Final = 4
 TRUTH, RULES = "truth.json", "rules.yaml"
 
 
-def generate(folder: Path, seed: int, *, teams: int = 14, weeks: int = 5) -> Truth:
+def generate(folder: Path, seed: int, *, teams: int = 10, weeks: int = 5) -> Truth:
     """Write the files of one seed into an empty folder. The same arguments give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     plan = Plan(seed, teams=teams, weeks=weeks)
@@ -64,8 +63,7 @@ def generate(folder: Path, seed: int, *, teams: int = 14, weeks: int = 5) -> Tru
 
 def _rules(plan: Plan, spent: dict[str, list[tuple[int, int]]]) -> dict[str, Any]:
     """What an operator would set for traffic of this size, and the budgets: everything else is left at its default."""
-    rules = {"BUDGET": steady.budgets(plan, spent)}
-    return {name: options for name, options in rules.items() if name in BUILT_IN}
+    return {"BUDGET": steady.budgets(plan, spent)}
 
 
 def _batches(plan: Plan, agents: sessions.Agents) -> Iterator[list[Made]]:

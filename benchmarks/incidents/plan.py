@@ -99,6 +99,8 @@ class Team:
 
     def model(self, tier: str) -> Values:
         """A model that this team uses for nothing else, as fields of a shape."""
+        if not self.models[tier]:
+            raise ValueError(f"{self.name} has no {tier} model left; plan with more teams")
         provider, model = self.models[tier].pop()
         return {"provider": provider, "model": model}
 
@@ -185,7 +187,7 @@ class Plan:
             tier: random.sample(some, len(some))
             for tier, some in (("flagship", FLAGSHIP), ("premium", PREMIUM), ("cheap", CHEAP))
         }
-        team = Team(name, week, zone, kind == "office", random.uniform(250, 650), models)
+        team = Team(name, week, zone, kind == "office", random.uniform(180, 400), models)
         growth = random.uniform(-0.002, 0.008)
         tasks = random.sample(_TASKS, 3)
         hashed = 0 if number % 4 == 1 else None

@@ -70,8 +70,8 @@ def calm(plan: Plan) -> None:
         plan.change(index, Change(at, at + 30, volume=1.8))
     _quiet(plan, money, "a busy day", team, at, at + 30)
 
-    launch = Team("launch", consumer(1), 1, False, 130, {})
-    plan.add(launch, "assistant", 130, Shape(provider="openai", model="gpt-4o", output=420), growth=0.045)
+    launch = Team("launch", consumer(1), 1, False, 80, {})
+    plan.add(launch, "assistant", 80, Shape(provider="openai", model="gpt-4o", output=420), growth=0.045)
     _quiet(plan, money, "steady growth", launch, 0, plan.hours)
 
     weekly = Team("reporting", office(1), 1, True, 120, {})
@@ -86,14 +86,14 @@ def calm(plan: Plan) -> None:
     plan.change(len(plan.lanes) - 1, Change(at, at + 8, volume=7.0))
     _quiet(plan, money, "seven times almost nothing", small, 14 * DAY_HOURS, plan.hours)
 
-    away = Team("holidays", office(0), 0, True, 250, {})
+    away = Team("holidays", office(0), 0, True, 160, {})
     first = 14 * DAY_HOURS
-    plan.add(away, "answer", 250, Shape(provider="openai", model="gpt-4o", output=400, users=20))
+    plan.add(away, "answer", 160, Shape(provider="openai", model="gpt-4o", output=400, users=20))
     plan.change(len(plan.lanes) - 1, Change(first, first + 7 * DAY_HOURS, volume=0.12))
     _quiet(plan, (*money, "TELEMETRY_SILENT"), "back from holidays", away, first, plan.hours)
 
-    monday = Team("weekdays", office(0, weekend=0.0), 0, True, 250, {})
-    plan.add(monday, "answer", 250, Shape(provider="openai", model="gpt-4o", output=400, users=20))
+    monday = Team("weekdays", office(0, weekend=0.0), 0, True, 160, {})
+    plan.add(monday, "answer", 160, Shape(provider="openai", model="gpt-4o", output=400, users=20))
     _quiet(
         plan, (*money, "TELEMETRY_SILENT"), "Monday after a weekend without calls", monday, 14 * DAY_HOURS, plan.hours
     )
@@ -136,34 +136,22 @@ def latency(plan: Plan) -> None:
 def _timed(plan: Plan) -> tuple[Team, dict[str, str], int]:
     team = plan.next_team()
     shape = Shape(**team.model("cheap"), streaming=True, users=80, output=330)
-    plan.add(team, f"live-{len(plan.lanes)}", 260, shape, week=consumer(team.zone))
+    plan.add(team, f"live-{len(plan.lanes)}", 170, shape, week=consumer(team.zone))
     return team, {"team": team.name, "model": shape.model}, len(plan.lanes) - 1
 
 
 def prefix_caches(plan: Plan) -> None:
-    """Prompts that share a beginning of 1,400 tokens of 1,750."""
-    cached: Values = {"input": 1_750, "spread": 0.03, "prefixes": 1, "prompts": 0, "output": 220}
+    """Prompts that share a beginning of 1,400 tokens of 1,750, minutes apart in working hours, for two weeks each."""
     also = ("LONG_PROMPTS", "COST_SPIKE", "CACHE_WASTE")
-    lost: tuple[tuple[str, Values], ...] = (
-        ("lost with a deploy", {"cached": 0.0, "version": "1.1.0"}),
-        ("mostly lost with a deploy", {"cached": 0.12, "version": "1.1.0"}),
+    lost: tuple[tuple[str, Values, Values], ...] = (
+        ("lost with a deploy", {"cached": 0.8}, {"cached": 0.0, "version": "1.1.0"}),
+        ("mostly lost with a deploy", {"cached": 0.8}, {"cached": 0.12, "version": "1.1.0"}),
+        ("never cached", {"cached": 0.0}, {}),
+        ("written and never read", {**_WRITTEN, "cached": 0.0, "cache_written": 0.8}, {}),
     )
-    for kind, values in lost:
-        team = plan.next_team()
-        shape = Shape(**team.model("premium"), **cached, cached=0.8)
-        plan.add(team, f"prefix-{len(plan.lanes)}", 150, shape, week=steady())
-        at = plan.weekday(first_day=9, last_day=plan.days - 4) * 24 + plan.random.uniform(6, 16)
-        plan.change(len(plan.lanes) - 1, Change(at, at + 72, shape=values))
-        scope = {"team": team.name, "model": shape.model}
-        plan.incident("PREFIX_CACHE_MISS", kind, scope, at, at + 72, may=also, size=numbers(values))
-    team = plan.next_team()
-    model: Values = {"provider": "anthropic", "model": "claude-sonnet-4-0"}
-    shape = Shape(**model, **cached, cached=0.0, cache_written=0.8)
-    at = plan.weekday(first_day=2, last_day=plan.days - 5) * 24 + 8.5
-    plan.lanes[-1] = plan.add(team, "writes", 150, shape, week=steady()).only(at, at + 96)
-    scope = {"team": team.name, "model": shape.model}
-    plan.incident("PREFIX_CACHE_MISS", "written and never read", scope, at, at + 96, may=also)
-
+    for kind, values, later in lost:
+        scope, at, until = _prefixed(plan, values, later, always=not later)
+        plan.incident("PREFIX_CACHE_MISS", kind, scope, at, until, may=also, size=numbers(values | later))
     kept: tuple[tuple[str, Values, Values], ...] = (
         ("cold for half an hour after a deploy", {"cached": 0.8}, {"cached": 0.0, "version": "1.1.0"}),
         ("a little worse", {"cached": 0.8}, {"cached": 0.68, "version": "1.1.0"}),
@@ -171,13 +159,25 @@ def prefix_caches(plan: Plan) -> None:
         ("too short to be cached", {"cached": 0.0, "input": 500}, {"version": "1.1.0"}),
     )
     for kind, values, later in kept:
-        team = plan.next_team()
-        shape = Shape(**(team.model("premium") | cached | values))
-        plan.add(team, f"no-prefix-{len(plan.lanes)}", 150, shape, week=steady())
-        at = plan.weekday(first_day=9, last_day=plan.days - 4) * 24 + plan.random.uniform(6, 16)
-        until = at + 0.5 if "half an hour" in kind else at + 96
-        plan.change(len(plan.lanes) - 1, Change(at, until, shape=later))
-        plan.near_miss("PREFIX_CACHE_MISS", kind, {"team": team.name, "model": shape.model})
+        scope, _, _ = _prefixed(plan, values, later, hours=0.5 if "half an hour" in kind else 72)
+        plan.near_miss("PREFIX_CACHE_MISS", kind, scope, may=also[:1])
+
+
+_WRITTEN: Values = {"provider": "anthropic", "model": "claude-sonnet-4-0"}
+
+
+def _prefixed(
+    plan: Plan, values: Values, later: Values, *, hours: float = 72, always: bool = False
+) -> tuple[dict[str, str], float, float]:
+    """A lane that changes after eight days; (scope, when, until when). With `always` it is so from its first call."""
+    team = plan.next_team()
+    cached: Values = {"input": 1_750, "spread": 0.03, "prefixes": 1, "prompts": 0, "output": 220}
+    shape = Shape(**(team.model("premium") | cached | values))
+    at = plan.weekday(first_day=9, last_day=plan.days - 4, days=(0, 1, 2)) * DAY_HOURS + plan.random.uniform(7, 10)
+    lane = plan.add(team, f"prefix-{len(plan.lanes)}", 240, shape, week=office(0))
+    begin = at if always else at - 8 * DAY_HOURS
+    plan.lanes[-1] = lane.changed(Change(at, at + hours, shape=later)).only(begin, at + 4 * DAY_HOURS)
+    return {"team": team.name, "model": shape.model}, at, at + hours
 
 
 def silence(plan: Plan) -> None:
@@ -186,7 +186,7 @@ def silence(plan: Plan) -> None:
         (("at all hours", steady(), 14.0), ("for a day", consumer(0), 26.0), ("in working hours", office(0), 30.0))
     ):
         team = Team(f"sender-{number}", week, 0, False, 200, {})
-        plan.add(team, "answer", 200, Shape(provider="openai", model="gpt-4o-mini", users=30), service=f"svc-{number}")
+        plan.add(team, "answer", 120, Shape(provider="openai", model="gpt-4o-mini", users=30), service=f"svc-{number}")
         day = plan.weekday(first_day=15, last_day=plan.days - 4, days=(1, 2))
         at = day * 24 + (10.5 if week == office(0) else plan.random.uniform(2, 12))
         plan.change(len(plan.lanes) - 1, Change(at, at + hours, volume=0.0))

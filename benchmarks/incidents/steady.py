@@ -62,8 +62,8 @@ def budget_teams(plan: Plan) -> list[str]:
     """Teams with a budget a week, which spend at an ordinary pace."""
     names = [f"budgeted-{number}" for number in range(3)]
     for name in names:
-        team = Team(name, plan.teams[0].week, 0, True, 200, {})
-        plan.add(team, "answer", 200, Shape(**BUDGET_MODEL, output=420, users=20))
+        team = Team(name, plan.teams[0].week, 0, True, 110, {})
+        plan.add(team, "answer", 110, Shape(**BUDGET_MODEL, output=420, users=20))
     return names
 
 
@@ -84,7 +84,7 @@ def budgets(plan: Plan, spent: dict[str, list[tuple[int, int]]]) -> dict[str, An
             {
                 "name": f"budget-{name}",
                 "scope": {"team": name},
-                "amount_usd": str(amount),
+                "amount_usd": amount,
                 "period": "week",
                 "thresholds": list(PERCENTS),
             }
@@ -94,7 +94,7 @@ def budgets(plan: Plan, spent: dict[str, list[tuple[int, int]]]) -> dict[str, An
 
 
 def _crossings(plan: Plan, name: str, calls: list[tuple[int, int]], amount: float) -> None:
-    scope = {"budget": f"budget-{name}"}
+    budget = f"budget-{name}"
     for week in range(plan.days // 7):
         since = START_NS + week * WEEK_NS
         total, left = 0.0, list(PERCENTS)
@@ -106,7 +106,7 @@ def _crossings(plan: Plan, name: str, calls: list[tuple[int, int]], amount: floa
                     Incident(
                         rule="BUDGET",
                         kind=f"{percent} percent of a week",
-                        scope=scope,
+                        scope={"budget": budget, "threshold": f"{percent}%"},
                         from_ns=at,
                         to_ns=at + HOUR_NS,
                         grace_ns=0,
@@ -114,5 +114,12 @@ def _crossings(plan: Plan, name: str, calls: list[tuple[int, int]], amount: floa
                     )
                 )
         for percent in left:
+            scope = {"budget": budget, "threshold": f"{percent}%"}
             kind = f"week without {percent} percent"
             plan.labels.append(NearMiss(rule="BUDGET", kind=kind, scope=scope, from_ns=since, to_ns=since + WEEK_NS))
+        # Its pace may be told where the week overspends, and not where the budget is enough.
+        pace = {"budget": budget, "threshold": "pace"}
+        may = () if left else ("BUDGET",)
+        plan.labels.append(
+            NearMiss(rule="BUDGET", kind="pace", scope=pace, from_ns=since, to_ns=since + WEEK_NS, may=may)
+        )

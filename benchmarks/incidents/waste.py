@@ -10,13 +10,15 @@ from benchmarks.incidents.lanes import DAY_HOURS, Shape, Values, nightly, steady
 from benchmarks.incidents.plan import Plan, Team
 
 _LASTS_DAYS: Final = 6
+_BATCHING: Final = frozenset({"openai", "anthropic", "gcp.gemini"})
+"""Providers that sell the same answers in batches at half the price."""
 
 
 def _lane(plan: Plan, rule: str, kind: str, volume: float, tier: str, values: Values, **more: Any) -> None:
     """A feature that behaves so from a morning on, for six days."""
     team = plan.next_team()
     feature = f"{rule.lower().replace('_', '-')}-{len(plan.lanes)}"
-    shape = Shape(**(team.model(tier) | values))
+    shape = Shape(**(values if "model" in values else team.model(tier) | values))
     at = plan.morning(team, plan.weekday(first_day=1, last_day=max(2, plan.days - _LASTS_DAYS)))
     until = min(plan.hours, at + _LASTS_DAYS * DAY_HOURS)
     lane = plan.add(team, feature, volume, shape)
@@ -39,7 +41,7 @@ def _miss(
     """A feature that behaves so all the time."""
     team = plan.next_team()
     feature = f"no-{rule.lower().replace('_', '-')}-{len(plan.lanes)}"
-    shape = Shape(**(team.model(tier) | values))
+    shape = Shape(**(values if "model" in values else team.model(tier) | values))
     plan.add(team, feature, volume, shape, **lane)
     plan.near_miss(rule, kind, {"team": team.name, "model": shape.model}, may=may)
 
@@ -125,7 +127,7 @@ def reasoning(plan: Plan) -> None:
 
 def batch_eligible(plan: Plan) -> None:
     """Jobs of the night, three weeks long; the same work with somebody waiting for it; work that is batched already."""
-    for kind, tier, hour in (("nightly job", "premium", 2), ("job before work", "cheap", 4)):
+    for kind, tier, hour in (("nightly job", "premium", 2), ("job before work", "premium", 4)):
         team, shape = _job(plan, tier, {"output": 600, "input": 1_500})
         at = 24.0 * plan.random.randint(1, 4) + hour
         until = min(plan.hours, at + 21 * DAY_HOURS)
@@ -146,6 +148,8 @@ def batch_eligible(plan: Plan) -> None:
 def _job(plan: Plan, tier: str, values: Values) -> tuple[Team, Shape]:
     team = plan.next_team()
     model: Values = team.model(tier)
+    while model["provider"] not in _BATCHING:
+        model = team.model(tier)
     if "priced_tier" in values:
         model = {"provider": "openai", "model": "gpt-4.1-mini"}
     return team, Shape(**(model | values))
@@ -165,10 +169,10 @@ def unattributed(plan: Plan) -> None:
         project = f"project-{kind.replace(' ', '-')}"
         known = Team(f"owners-of-{project}", steady(), 0, False, 120, {}, project=project)
         model: Values = {"provider": "openai", "model": "gpt-4o"}
-        plan.add(known, "answer", 150, Shape(**model, output=450))
+        plan.add(known, "answer", 80, Shape(**model, output=450))
         nobody = Team("", steady(), 0, False, 0, {}, project=project)
         at = plan.morning(known, plan.weekday(first_day=1, last_day=max(2, plan.days - 8)))
-        lane = plan.add(nobody, "unknown", 150 * share, Shape(**model, output=450), service=f"nobody-{project}")
+        lane = plan.add(nobody, "unknown", 80 * share, Shape(**model, output=450), service=f"nobody-{project}")
         if share < 0.1:
             plan.near_miss("UNATTRIBUTED", kind, {"project": project})
             continue
