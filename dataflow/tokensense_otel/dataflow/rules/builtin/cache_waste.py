@@ -36,7 +36,8 @@ class CacheWaste(WindowRule[CacheWasteConfig]):
     cache alone would have spared stands beside it.
 
     Prompt hashes are unbounded, keys are not. A key that was given up starts again from nothing, and one that had
-    cached tokens is still known to have had them, so a finding is never made up, only found later or not at all.
+    cached tokens is still known to have had them, so a finding is never made up, only found later or not at all. Most
+    prompts come once and cost a few bytes.
     """
 
     name = "CACHE_WASTE"
@@ -45,6 +46,7 @@ class CacheWaste(WindowRule[CacheWasteConfig]):
     fields = ("calls", "served_calls", "input_tokens", "cached_tokens", "cached_known", "prompt_cache_nanos")
     thresholds = ("min_repeats", "window")
     above = ("min_repeats",)
+    unbounded = True
     config_type = CacheWasteConfig
 
     def observe(self, call: Call, _config: CacheWasteConfig, catalogue: Catalogue, /) -> Fact | None:
@@ -69,6 +71,9 @@ class CacheWaste(WindowRule[CacheWasteConfig]):
         """All but the first of the equal calls could have been answered from a cache."""
         compared = series.month.totals[-MONEY + 2]
         return saved * (compared - 1) // compared if compared > 1 else 0
+
+    def forbids(self, fact: Fact, /) -> bool:
+        return fact.counts[1] != 0
 
     def unfit(self, series: CallSeries, /) -> bool:
         return series.counts[1] != 0

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.dataflow.rules.traffic import NOON, Shard, a_call, calls, observed, only
-from tokensense_otel.core.call import Tokens
+from tokensense_otel.core.call import Call, Tokens
 from tokensense_otel.core.insight import Severity
 
 
@@ -107,15 +107,29 @@ def test_repeats_that_the_prompt_cache_served_are_told_when_asked_for() -> None:
     assert "partly" in insight.title
 
 
+def flood(count: int, *, first: int = 1_000) -> list[Call]:
+    """`count` calls, each prompt twice in a row."""
+    return [a_call(first + number, NOON + number * 2, prompt_hash=f"h{number // 2}") for number in range(count)]
+
+
 def test_the_number_of_prompts_is_bounded_and_heavy_ones_survive() -> None:
-    """A prompt sent often is found in a flood of others, with no more keys than allowed, and the rest is reported."""
-    shard = waste(max_keys=100)
+    """A prompt sent often is found in a flood of others, which wait at the door, as many as may."""
+    shard = waste()
     heavy = calls(50, prompt_hash="heavy", step=100)
-    flood = [a_call(1_000 + number, NOON + number * 2, prompt_hash=f"h{number}") for number in range(2_500)]
-    told = shard.post(sorted([*heavy, *flood], key=lambda call: call.end_ns))
+    told = shard.post(sorted([*heavy, *flood(2_500)], key=lambda call: call.end_ns))
 
     assert [insight.scope["prompt_hash"] for insight in told] == ["heavy"]
-    assert len(shard.shard._tables["CACHE_WASTE"]) == 100
+    table = shard.shard._tables["CACHE_WASTE"]
+    assert len(table.items()) == 100
+    assert table.other.keys >= 1_250 + 1 - 100
+
+
+def test_prompts_that_come_once_take_no_key() -> None:
+    """A thousand prompts that never return are none too many for a hundred keys."""
+    shard = waste(max_keys=100)
+    shard.post([a_call(number, NOON + number, prompt_hash=f"h{number}") for number in range(1_000)])
+
+    assert shard.shard._tables["CACHE_WASTE"].items() == []
 
 
 prompts = st.lists(st.tuples(st.integers(0, 8), st.booleans()), max_size=300)
@@ -141,8 +155,8 @@ def test_nothing_is_made_up_for_want_of_memory(sent: list[tuple[int, bool]]) -> 
 def test_a_forgotten_prompt_that_was_cached_stays_silent() -> None:
     """Giving up a key does not forget that its prompt is cached, not even across a restart."""
     shard = waste(max_keys=2, min_repeats=5)
-    shard.post(calls(1, prompt_hash="cached", tokens=Tokens(1_000, 50, 900)))
-    shard.post([a_call(100 + number, NOON + number, prompt_hash=f"other{number}") for number in range(10)])
+    shard.post(calls(2, prompt_hash="cached", tokens=Tokens(1_000, 50, 900)))
+    shard.post(flood(20, first=100))
     shard.crash()
 
     assert shard.post(calls(20, first=200, prompt_hash="cached")) == []
@@ -157,3 +171,12 @@ def test_an_open_finding_is_not_given_up() -> None:
 
     kept = {key[-1] for key, _ in shard.shard._tables["CACHE_WASTE"].items()}
     assert kept == {"a", "b"}
+
+
+def test_a_first_call_that_was_cached_is_remembered_while_it_waits() -> None:
+    """A prompt whose only call had cached tokens stays silent when it returns, even after thousands of others came."""
+    shard = waste(min_repeats=5)
+    shard.post(calls(1, prompt_hash="cached", tokens=Tokens(1_000, 50, 900)))
+    shard.post([a_call(100 + number, NOON + number, prompt_hash=f"h{number}") for number in range(3_000)])
+
+    assert shard.post(calls(20, first=9_000, start=NOON + 5_000, prompt_hash="cached")) == []
