@@ -10,6 +10,7 @@ from benchmarks.incidents.lanes import DAY_HOURS, Shape, Values, nightly, steady
 from benchmarks.incidents.plan import Plan, Team
 
 _LASTS_DAYS: Final = 6
+_FORTNIGHT_HOURS: Final = 14 * DAY_HOURS
 _BATCHING: Final = frozenset({"openai", "anthropic", "gcp.gemini"})
 """Providers that sell the same answers in batches at half the price."""
 
@@ -38,12 +39,20 @@ def _miss(
     may: tuple[str, ...] = (),
     **lane: Any,
 ) -> None:
-    """A feature that behaves so all the time."""
+    """A feature that behaves so for two weeks."""
     team = plan.next_team()
     feature = f"no-{rule.lower().replace('_', '-')}-{len(plan.lanes)}"
     shape = Shape(**(values if "model" in values else team.model(tier) | values))
     plan.add(team, feature, volume, shape, **lane)
-    plan.near_miss(rule, kind, {"team": team.name, "model": shape.model}, may=may)
+    at = _fortnight(plan)
+    plan.near_miss(rule, kind, {"team": team.name, "model": shape.model}, at, at + _FORTNIGHT_HOURS, may=may)
+
+
+def _fortnight(plan: Plan) -> float:
+    """When the lane added last begins, at a random midnight; two weeks later it ends."""
+    at = float(DAY_HOURS * plan.random.randint(0, max(0, plan.days - 14)))
+    plan.lanes[-1] = plan.lanes[-1].only(at, at + _FORTNIGHT_HOURS)
+    return at
 
 
 def model_misuse(plan: Plan) -> None:
@@ -142,7 +151,9 @@ def batch_eligible(plan: Plan) -> None:
     ):
         team, shape = _job(plan, "cheap", {"output": 500, **values})
         plan.add(team, f"no-job-{len(plan.lanes)}", 150, shape, week=week, minutes=22 if week != steady() else 60)
-        plan.near_miss("BATCH_ELIGIBLE", kind, {"team": team.name, "model": shape.model})
+        at = _fortnight(plan)
+        scope = {"team": team.name, "model": shape.model}
+        plan.near_miss("BATCH_ELIGIBLE", kind, scope, at, at + _FORTNIGHT_HOURS)
 
 
 def _job(plan: Plan, tier: str, values: Values) -> tuple[Team, Shape]:
