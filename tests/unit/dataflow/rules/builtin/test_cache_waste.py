@@ -113,8 +113,8 @@ def flood(count: int, *, first: int = 1_000) -> list[Call]:
 
 
 def test_the_number_of_prompts_is_bounded_and_heavy_ones_survive() -> None:
-    """A prompt sent often is found in a flood of others, which wait at the door, as many as may."""
-    shard = waste()
+    """A prompt sent often is found in a flood of others, with no more keys than allowed, and the rest is reported."""
+    shard = waste(max_keys=100)
     heavy = calls(50, prompt_hash="heavy", step=100)
     told = shard.post(sorted([*heavy, *flood(2_500)], key=lambda call: call.end_ns))
 
