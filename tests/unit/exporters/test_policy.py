@@ -113,9 +113,9 @@ def test_an_endpoint_takes_its_width() -> None:
 def test_an_endpoint_opens_after_five_failures_in_a_row() -> None:
     """Four leave it closed, a success in between starts the count again, the fifth opens it for a minute."""
     endpoint = Endpoint(POLICY)
-    assert [endpoint.observe(Retry("x"), NOON) for _ in range(4)] == [None] * 4
-    assert endpoint.observe(Receipt(), NOON) is None
-    assert [endpoint.observe(Retry("x"), NOON) for _ in range(5)] == [None] * 4 + [Change.OPENED]
+    assert [endpoint.observe(Retry("x"), NOON, NOON) for _ in range(4)] == [None] * 4
+    assert endpoint.observe(Receipt(), NOON, NOON) is None
+    assert [endpoint.observe(Retry("x"), NOON, NOON) for _ in range(5)] == [None] * 4 + [Change.OPENED]
     assert endpoint.slots(NOON + 60 * SECOND - 1, 0) == 0
     assert endpoint.slots(NOON + 60 * SECOND, 0) == 1  # one probe
     assert endpoint.slots(NOON + 60 * SECOND, 1) == 0
@@ -124,25 +124,25 @@ def test_an_endpoint_opens_after_five_failures_in_a_row() -> None:
 def test_a_failed_probe_waits_another_minute_and_a_good_one_closes() -> None:
     """Open stays open without a second announcement; one success brings back the full width."""
     endpoint = Endpoint(POLICY)
-    assert endpoint.observe(EndpointDown("HTTP 401"), NOON) is Change.OPENED
+    assert endpoint.observe(EndpointDown("HTTP 401"), NOON, NOON) is Change.OPENED
     later = NOON + 60 * SECOND
-    assert endpoint.observe(Retry("x"), later) is None
+    assert endpoint.observe(Retry("x"), later, later) is None
     assert endpoint.slots(later + 60 * SECOND - 1, 0) == 0
-    assert endpoint.observe(Receipt(), later + 60 * SECOND) is Change.CLOSED
+    assert endpoint.observe(Receipt(), later + 60 * SECOND, later + 60 * SECOND) is Change.CLOSED
     assert endpoint.slots(later + 60 * SECOND, 0) == POLICY.width
 
 
 def test_an_endpoint_that_is_gone_is_not_probed() -> None:
     """HTTP 410 ends it until the next start."""
     endpoint = Endpoint(POLICY)
-    assert endpoint.observe(EndpointDown("HTTP 410", gone=True), NOON) is Change.OPENED
+    assert endpoint.observe(EndpointDown("HTTP 410", gone=True), NOON, NOON) is Change.OPENED
     assert endpoint.slots(NOON + 10_000 * 86_400 * SECOND, 0) == 0
 
 
 def test_a_throttle_holds_everything_and_is_no_failure() -> None:
     """Nothing before its end, everything after it, however often it comes."""
     endpoint = Endpoint(POLICY)
-    assert [endpoint.observe(Throttle("x", after=3), NOON) for _ in range(9)] == [None] * 9
+    assert [endpoint.observe(Throttle("x", after=3), NOON, NOON) for _ in range(9)] == [None] * 9
     assert (endpoint.slots(NOON + 3 * SECOND - 1, 0), endpoint.slots(NOON + 3 * SECOND, 0)) == (0, POLICY.width)
     assert endpoint.wait_s(NOON + SECOND) == 2.0
 
@@ -150,9 +150,9 @@ def test_a_throttle_holds_everything_and_is_no_failure() -> None:
 def test_a_rejection_proves_that_the_endpoint_is_there() -> None:
     """A bad message does not open the breaker for the good ones, and closes an open one."""
     endpoint = Endpoint(POLICY)
-    assert [endpoint.observe(Reject("x"), NOON) for _ in range(9)] == [None] * 9
-    endpoint.observe(EndpointDown("x"), NOON)
-    assert endpoint.observe(Reject("x"), NOON) is Change.CLOSED
+    assert [endpoint.observe(Reject("x"), NOON, NOON) for _ in range(9)] == [None] * 9
+    endpoint.observe(EndpointDown("x"), NOON, NOON)
+    assert endpoint.observe(Reject("x"), NOON, NOON) is Change.CLOSED
 
 
 def test_a_pace_is_one_message_an_interval() -> None:
@@ -161,3 +161,12 @@ def test_a_pace_is_one_message_an_interval() -> None:
     assert endpoint.slots(NOON, 0) == 1
     endpoint.started(NOON)
     assert (endpoint.slots(NOON + SECOND - 1, 0), endpoint.slots(NOON + SECOND, 0)) == (0, 1)
+
+
+def test_failures_of_one_moment_are_one_failure() -> None:
+    """Eight attempts under way when a server resets all of its connections do not open the breaker; five moments do."""
+    endpoint = Endpoint(Policy())
+    at_once = [endpoint.observe(Retry("reset"), NOON + 1 + n, NOON) for n in range(8)]
+    assert at_once == [None] * 8
+    later = [endpoint.observe(Retry("reset"), NOON + 100 * n, NOON + 100 * n - 1) for n in range(1, 5)]
+    assert later == [None, None, None, Change.OPENED]

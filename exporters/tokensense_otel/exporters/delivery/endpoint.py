@@ -27,6 +27,7 @@ class Endpoint:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._failures = 0
+        self._failed_ns = 0
         self._not_before_ns = 0
         self.open = False
 
@@ -45,8 +46,12 @@ class Endpoint:
         """Seconds until it takes something again, 0 if it does now."""
         return max(0.0, (self._not_before_ns - now_ns) / _SECOND)
 
-    def observe(self, outcome: Outcome, now_ns: int) -> Change | None:
-        """Learn from an outcome."""
+    def observe(self, outcome: Outcome, now_ns: int, began_ns: int) -> Change | None:
+        """Learn from the outcome of an attempt that began then.
+
+        Attempts that were under way when another failed tell nothing new: one hiccup of an endpoint that has many
+        under way is one failure.
+        """
         if isinstance(outcome, Receipt | Reject):  # a rejection proves that it is there
             self._failures = 0
             closed, self.open = self.open, False
@@ -54,7 +59,9 @@ class Endpoint:
         if isinstance(outcome, Throttle):
             self._hold(now_ns, outcome.delay_s)
             return None
-        self._failures += 1
+        if began_ns >= self._failed_ns:
+            self._failures += 1
+            self._failed_ns = now_ns
         down = isinstance(outcome, EndpointDown)
         if not down and self._failures < self._policy.failures_to_open and not self.open:
             return None

@@ -135,7 +135,7 @@ class Sender:
     async def _attempt(self, shipment: Shipment) -> None:
         payload: Payload | None = None
         outcome: Outcome
-        first = shipment[0]
+        first, began_ns = shipment[0], self._clock()
         alone = len(shipment) == 1
         try:
             payload = self._rendered(shipment)
@@ -147,7 +147,8 @@ class Sender:
             outcome = Retry("no answer in time", ambiguous=True)
         except Exception as error:  # noqa: BLE001 - somebody else's code: whatever it does stays in its lane
             outcome = error
-        self._conclude(shipment, outcome, has_fallback=payload is not None and payload.fallback is not None)
+        has_fallback = payload is not None and payload.fallback is not None
+        self._conclude(shipment, outcome, began_ns, has_fallback=has_fallback)
 
     def _rendered(self, shipment: Shipment) -> Payload:
         """Render is pure, so what fails once fails always: that is a dead letter and not a retry."""
@@ -158,7 +159,7 @@ class Sender:
             self._bug(error)
             raise Reject(f"it could not be rendered ({type(error).__name__}: {error})") from error
 
-    def _conclude(self, shipment: Shipment, outcome: Outcome, *, has_fallback: bool) -> None:
+    def _conclude(self, shipment: Shipment, outcome: Outcome, began_ns: int, *, has_fallback: bool) -> None:
         now = self._clock()
         verdicts: list[Verdict] = []
         for delivery in shipment:
@@ -171,7 +172,7 @@ class Sender:
         if len(shipment) > 1:
             verdicts = [of_digest(verdict, outcome) for verdict in verdicts]
         self._ended.append((shipment, verdicts))
-        change = self._endpoint.observe(outcome, now)
+        change = self._endpoint.observe(outcome, now, began_ns)
         self._returned = self._returned or change is Change.CLOSED
         self.wake()
         reason = verdicts[0].reason
