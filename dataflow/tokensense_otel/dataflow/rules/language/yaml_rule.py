@@ -27,6 +27,8 @@ from tokensense_otel.dataflow.rules.rule import Level, Words
 
 MINUTE_NS: Final = 60_000_000_000
 _MILLION: Final = 1_000_000
+_SCALES: Final = {Unit.COUNT: 1_000, Unit.USD: 1, Unit.TIME: 1, Unit.SHARE: _MILLION, Unit.TIMES: _MILLION}
+"""So that the size of a finding is a whole number of some precision, and fits 64 bits."""
 _UNBOUNDED: Final = {"user", "session", "prompt_hash", "prefix_hash"}
 
 
@@ -96,7 +98,12 @@ class YamlRule(CallRule[RuleDefinition]):
         limit = limits.soft if series.episode.firing else limits.hard
         reached, allowed = amount * limit[1] * base[1], limit[0] * base[0] * of
         if limits.above:
-            return max(1, reached * _MILLION // max(1, allowed)) if reached > allowed else None
+            # By the measure, not by the threshold: that may change while the finding is open.
+            return (
+                max(1, amount * base[1] * _SCALES[config.threshold_unit] // (of * base[0]))
+                if reached > allowed
+                else None
+            )
         return max(1, allowed * _MILLION // max(1, reached)) if reached < allowed else None
 
     def observed(self, series: CallSeries, /) -> dict[str, Any]:
