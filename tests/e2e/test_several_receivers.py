@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx2
 import pytest
 import yaml
@@ -120,12 +122,23 @@ def accepted(data: Path) -> float:
     return sum(sample.value for sample in samples if sample.name == "tokensense_receiver_accepted_items_total")
 
 
-def test_both_take_connections_and_count_together(tmp_path: Path) -> None:
+def call(grpc_endpoint: str, number: int) -> int:
+    """Over a channel with a connection of its own; 200 when it was acknowledged."""
+    with grpc.insecure_channel(grpc_endpoint, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        unary: Any = channel.unary_unary  # without serializers, which the stubs do not know
+        export = unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        assert export(body(number), timeout=30) == b""
+    return 200
+
+
+@pytest.mark.parametrize("transport", ["http", "grpc"])
+def test_both_take_connections_and_count_together(tmp_path: Path, transport: str) -> None:
     """Of 60 connections each of two processes gets some, everything is on the log, and the counts are of both."""
     config = configured(tmp_path, 2)
     with receivers(config) as running:
         assert len(running.pids) == 2
-        assert [post(running.http, number) for number in range(1, 61)] == [200] * 60
+        send = partial(post, running.http) if transport == "http" else partial(call, running.grpc)
+        assert [send(number) for number in range(1, 61)] == [200] * 60
     assert kept(tmp_path / "data") == {body(number) for number in range(1, 61)}
     assert accepted(tmp_path / "data") == 60
     # Each process has its own half of the partitions; that all have something means that both took some.
@@ -226,8 +239,8 @@ def test_more_processes_than_partitions_are_refused(tmp_path: Path) -> None:
 def test_up_runs_several_and_the_books_are_exact(tmp_path: Path) -> None:
     """`up` with two receivers: 200 traces, whose spans come over many connections, are counted once each, though one
     receiver is killed in between; `doctor` is well; and after `kill -9` of `up` the next one takes over."""
-    grpc, http = free_ports(2)
-    ports = {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}, "http": {"endpoint": f"127.0.0.1:{http}"}}
+    grpc_port, http_port = free_ports(2)
+    ports = {"grpc": {"endpoint": f"127.0.0.1:{grpc_port}"}, "http": {"endpoint": f"127.0.0.1:{http_port}"}}
 
     def settings(processes: int) -> dict[str, Any]:
         return {"receiver": {"processes": processes, **ports}, "api": {"endpoint": "127.0.0.1:0"}}
@@ -240,7 +253,7 @@ def test_up_runs_several_and_the_books_are_exact(tmp_path: Path) -> None:
                 now = time.time_ns()
                 spans = [a_span(1, {}, trace=trace, end_ns=now), a_span(2, chat(), trace=trace, parent=1, end_ns=now)]
                 for span in spans:
-                    async with over_http(f"127.0.0.1:{http}") as one:
+                    async with over_http(f"127.0.0.1:{http_port}") as one:
                         await until_acknowledged(one, a_request([span], {"service.name": "cart"}).SerializeToString())
 
         asyncio.run(story())
