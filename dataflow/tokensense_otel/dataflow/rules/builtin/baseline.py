@@ -79,8 +79,10 @@ class Hours:
 
     def between(self, first: int, last: int) -> int:
         """Sum of the hours from `first` to `last`, both of which have to be remembered."""
-        sums = self._sums
-        return sum(sums[hour % MEMORY_HOURS] for hour in range(first, last + 1))
+        start, end = first % MEMORY_HOURS, last % MEMORY_HOURS
+        if start <= end:
+            return sum(self._sums[start : end + 1])
+        return sum(self._sums[start:]) + sum(self._sums[: end + 1])
 
     def before(self, day: int) -> list[int]:
         """The hours of the full days before `day`, oldest first, from the first day on in which there was anything."""

@@ -182,9 +182,9 @@ class BudgetRule(CallRule[BudgetConfig]):
         self, series: BudgetSeries, budget: Budget, config: BudgetConfig, spent: int, length_ns: int, end_ns: int
     ) -> int | None:
         """The pace in hundredths of the even one, where it is too fast for what is left."""
-        left = budget.amount - spent
-        if left <= 0:
-            return None
+        left, lately = budget.amount - spent, series.lately("6h")
+        if left <= 0 or lately <= budget.amount * HOUR_NS // length_ns:
+            return None  # six hours did not spend what is even for one
         found: int | None = None
         for span, short, hours, rate, most in (
             ("1h", "5m", 1, config.fast_burn_rate, FAST_SHARE),

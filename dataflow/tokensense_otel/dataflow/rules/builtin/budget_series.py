@@ -1,5 +1,6 @@
 """What was spent of a budget: by period, and in the last hours for its pace."""
 
+from operator import add, sub
 from typing import Any, Final, NamedTuple
 
 from tokensense_otel.dataflow.rules.builtin.periods import Period, bounds
@@ -26,6 +27,9 @@ class Spend(NamedTuple):
     high: int = 0
     unpriced_calls: int = 0
     unpriced_tokens: int = 0
+
+
+NOTHING_SPENT: Final = Spend()
 
 
 class BudgetSeries(CallSeries):
@@ -72,7 +76,7 @@ class BudgetSeries(CallSeries):
         """Count into the period that began at `start_ns`. `False` where that is no longer kept."""
         for at, (start, sums) in enumerate(self.periods):
             if start == start_ns:
-                self.periods[at] = start, Spend(*(old + sign * new for old, new in zip(sums, values, strict=True)))
+                self.periods[at] = start, Spend(*map(add if sign > 0 else sub, sums, values))
                 return True
         if len(self.periods) >= KEPT and start_ns < self.periods[-1][0]:
             return False
@@ -82,7 +86,10 @@ class BudgetSeries(CallSeries):
 
     def of(self, start_ns: int) -> Spend:
         """Sums of the period that began at `start_ns`."""
-        return next((sums for start, sums in self.periods if start == start_ns), Spend())
+        for start, sums in self.periods:
+            if start == start_ns:
+                return sums
+        return NOTHING_SPENT
 
     def lately(self, span: str) -> int:
         """Nano-dollars of the last `6h`, `1h`, `30m` or `5m`."""

@@ -43,7 +43,7 @@ class Parts:
     def empty(self) -> bool:
         return not (self._hours or self._days)
 
-    def add(self, time_ns: int, part: Part, values: Iterable[int], sign: int = 1) -> None:
+    def add(self, time_ns: int, part: Part, values: Sums, sign: int = 1) -> None:
         """Add what one call is to its part, or take it back; what is older than the week is left alone."""
         hour = time_ns // HOUR_NS
         if self.head is None or hour > self.head:
@@ -52,17 +52,19 @@ class Parts:
         day = hour // DAY_HOURS
         if day <= head // DAY_HOURS - KEPT_DAYS:
             return
+        if sign < 0:
+            values = Sums(*(-value for value in values))
         cell = self._days.get(day)
         if cell is None:
             cell = self._days[day] = {}
         if part not in cell and len(cell) >= MOST_PARTS:
             part = OTHER
-        _add(cell, part, values, sign)
+        _add(cell, part, values)
         if hour > head - KEPT_HOURS:
             cell = self._hours.get(hour)
             if cell is None:
                 cell = self._hours[hour] = {}
-            _add(cell, part, values, sign)
+            _add(cell, part, values)
 
     def advance(self, time_ns: int) -> bool:
         """Move on to `time_ns` and drop what is too long ago. Whether anything was."""
@@ -161,29 +163,33 @@ def weights_of(models: Iterable[str], catalogue: Catalogue, time_ns: int) -> dic
     return found
 
 
-def _add(cell: _Cell, part: Part, values: Iterable[int], sign: int) -> None:
+def _add(cell: _Cell, part: Part, values: Sums) -> None:
     sums = cell.get(part)
     if sums is None:
-        sums = cell[part] = [0] * len(Sums._fields)
-    for at, value in enumerate(values):
-        sums[at] += sign * value
+        cell[part] = list(values)
+        return
+    calls, read, cached, written, nanos = values
+    sums[0] += calls
+    sums[1] += read
+    sums[2] += cached
+    sums[3] += written
+    sums[4] += nanos
 
 
 def _sum(cells: Iterable[_Cell]) -> dict[Part, Sums]:
     total: _Cell = {}
     for cell in cells:
         for part, sums in cell.items():
-            _add(total, part, sums, 1)
+            _add(total, part, Sums(*sums))
     return {part: Sums(*sums) for part, sums in total.items()}
 
 
 def _by(parts: dict[Part, Sums], half: int) -> dict[str, Sums]:
-    total: dict[str, list[int]] = {}
+    total: dict[str, Sums] = {}
     for part, sums in parts.items():
-        at = total.setdefault(part[half], [0] * len(sums))
-        for index, value in enumerate(sums):
-            at[index] += value
-    return {name: Sums(*sums) for name, sums in total.items()}
+        known = total.get(part[half], Sums())
+        total[part[half]] = Sums(*(one + other for one, other in zip(known, sums, strict=True)))
+    return total
 
 
 def _changes(before: dict[str, Sums], now: dict[str, Sums], scale: Fraction) -> list[tuple[str, int]]:

@@ -5,6 +5,7 @@ UTC day, each as far as it has come, against the whole of what is usual. So it i
 hour is never scaled up from its first minutes. Before two weeks of history only the day is judged, against a mean.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from fractions import Fraction
@@ -21,7 +22,6 @@ from tokensense_otel.dataflow.rules.builtin.baseline import (
     WEEK_DAYS,
     Baseline,
     Hours,
-    Usual,
     is_weekend,
 )
 from tokensense_otel.dataflow.rules.builtin.movement import Parts, moved, part_of, values_of
@@ -83,7 +83,7 @@ NOTHING_FOUND: Final = Stretch(0, 0, 0, 0, 0, 0)
 class SurgeSeries(CallSeries):
     """A key's days, the hours of its last five weeks, what its spend is made of, and the surge that was found last."""
 
-    __slots__ = ("_baseline", "_day", "_gap", "found", "hours", "parts")
+    __slots__ = ("_asked", "_bars", "_baseline", "_day", "_gap", "found", "hours", "parts")
 
     def __init__(self, fields: int) -> None:
         super().__init__(Rolling(MEMORY_DAYS * DAY_NS, MEMORY_DAYS, fields + MONEY))
@@ -92,6 +92,8 @@ class SurgeSeries(CallSeries):
         self.found: Stretch | None = None
         self._baseline: Baseline | None = None
         self._day = self._gap = 0
+        self._asked: tuple[float, ...] = ()
+        self._bars: list[tuple[int, int, int, int]] = []
 
     def measure(self, time_ns: int, value: int, sign: int) -> None:
         """Count into the hour of `time_ns`. What is usual is found anew where that changes it."""
@@ -106,7 +108,34 @@ class SurgeSeries(CallSeries):
         if self._baseline is None or day != self._day or gap != self._gap:
             self._day, self._gap = day, gap
             self._baseline = Baseline(day, self.hours.before(day - gap), gap)
+            self._asked = ()
         return self._baseline
+
+    def bars(self, hour: int, config: SurgeConfig) -> list[tuple[int, int, int, int]]:
+        """(first hour, last hour, bar, noise) of each stretch that is judged at an hour: it has to be above its bar.
+
+        Beyond the factor: a quarter beyond the highest tenth of days, beyond noise, and, to be worth telling, by a
+        twentieth of a usual day.
+        """
+        baseline = self.baseline(hour)
+        asked: tuple[float, ...] = (hour, config.multiplier, config.hour_multiplier)
+        if self._asked == asked:
+            return self._bars
+        midnight = hour - hour % DAY_HOURS
+        stretches = [
+            (hour, hour, config.hour_multiplier, HOURS_NOISE),
+            (hour - 1, hour - 1, config.hour_multiplier, HOURS_NOISE),
+            (hour - SIX + 1, hour, config.multiplier, HOURS_NOISE),
+        ]
+        if hour > midnight:
+            stretches.append((midnight, midnight + DAY_HOURS - 1, config.multiplier, DAY_NOISE))
+        impact = baseline.whole_day().expected // 20
+        self._asked, self._bars = asked, []
+        for first, last, multiplier, noise in stretches:
+            expected, high, spread = baseline.usual(last - midnight, last - first + 1)
+            bar = max(math.floor(multiplier * expected), high * 5 // 4, expected + noise * spread, expected + impact)
+            self._bars.append((first, last, bar, noise))
+        return self._bars
 
     def state(self) -> list[Any]:
         return [*super().state(), self.found]
@@ -176,37 +205,22 @@ class SurgeRule(CallRule[ConfigT]):
         baseline = series.baseline(hour)
         if not baseline.seasonal:
             return self._above_mean(series, config, hour, today) if today >= least else None
-        midnight = day * DAY_HOURS
-        stretches = [
-            (hour, hour, hours.between(hour, hour), config.hour_multiplier, HOURS_NOISE),
-            (hour - 1, hour - 1, hours.between(hour - 1, hour - 1), config.hour_multiplier, HOURS_NOISE),
-            (hour - SIX + 1, hour, six, config.multiplier, HOURS_NOISE),
-        ]
-        if hour > midnight:
-            stretches.append((midnight, midnight + DAY_HOURS - 1, today, config.multiplier, DAY_NOISE))
+        bars = series.bars(hour, config)
         found: Stretch | None = None
-        for first, last, now, multiplier, noise in stretches:
-            if now < least:
+        for first, last, bar, noise in bars:
+            length = last - first + 1
+            now = today if length == DAY_HOURS else six if length == SIX else hours.between(first, last)
+            if now <= bar or now < least:
                 continue
-            usual = baseline.usual(last - midnight, last - first + 1)
-            if now <= multiplier * usual.expected or not self._certain(series, now, usual, noise):
+            usual = baseline.usual(last - day * DAY_HOURS, length).expected
+            # Chance comes in calls: that many of them may come at random.
+            over = now - usual
+            if over * over <= noise * noise * usual * self.unit(series):
                 continue
-            # What comes on top has to be a twentieth of a usual day to be worth telling.
-            if 20 * (now - usual.expected) < baseline.whole_day().expected:
-                continue
-            size = now * 1_000 // max(1, usual.expected, baseline.whole_day().expected // DAY_HOURS)
-            stretch = Stretch(first, min(last, hour), now, usual.expected, 0, size)
-            found = stretch if found is None or stretch.size > found.size else found
+            size = now * 1_000 // max(1, usual, baseline.whole_day().expected // DAY_HOURS)
+            if found is None or size > found.size:
+                found = Stretch(first, min(last, hour), now, usual, 0, size)
         return found
-
-    def _certain(self, series: SurgeSeries, now: int, usual: Usual, noise: int) -> bool:
-        """Whether it is beyond what it was on the highest tenth of days, by a quarter, and beyond noise and chance."""
-        over = now - usual.expected
-        return (
-            4 * now > 5 * usual.high
-            and over > noise * usual.spread
-            and over * over > noise * noise * usual.expected * self.unit(series)
-        )
 
     def _above_mean(self, series: SurgeSeries, config: ConfigT, hour: int, today: int) -> Stretch | None:
         """Today against the mean of the days before, of those of the same kind, and the same weekday a week ago."""
