@@ -9,11 +9,15 @@ from tokensense_otel.core.call import Call, Cost, Tokens
 from tokensense_otel.core.insight import Severity
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.call_rule import NOT_TEXT, Fact, WindowRule, average, team_of
+from tokensense_otel.dataflow.rules.evaluation.distinct import RollingDistinct
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries
 from tokensense_otel.dataflow.rules.rule import WindowConfig, Words
 
 PROMPTS: Final = "prompts"
 BEGINNINGS: Final = "beginnings"
+MOST: Final = 256
+"""Different prompts that are told apart in the window."""
+PARTS: Final = 12
 
 
 class LongPromptsConfig(WindowConfig):
@@ -40,7 +44,11 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
     config_type = LongPromptsConfig
 
     def new_series(self, config: LongPromptsConfig, /) -> CallSeries:
-        return self.follow(config.window, distinct={PROMPTS: config.window, BEGINNINGS: config.window})
+        series = super().new_series(config)
+        # Evidence only, so coarser than what decides.
+        size_ns = config.window // PARTS
+        series.distinct = {name: RollingDistinct(config.window, size_ns, MOST) for name in (PROMPTS, BEGINNINGS)}
+        return series
 
     def observe(self, call: Call, config: LongPromptsConfig, catalogue: Catalogue, /) -> Fact | None:
         tokens = call.tokens

@@ -47,7 +47,7 @@ class PrefixCacheMissConfig(WindowConfig):
     """Or: calls in the window that wrote to the cache more than an hour ago, with (almost) nothing read since."""
     max_read_share: float = Field(default=0.05, ge=0, lt=1)
     """Tokens read for each token written below which writes count as never read."""
-    min_repeats: int = Field(default=50, ge=1)
+    min_repeats: int = Field(default=50, ge=1, le=400)
     """Or: calls in the window whose beginning another prompt of the same five minutes had too, with (almost) nothing
     cached."""
     prefix_tokens: int = Field(default=1_024, ge=256)

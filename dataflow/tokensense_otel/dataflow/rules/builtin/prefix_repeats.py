@@ -5,8 +5,10 @@ from typing import Any, Final
 
 CAP: Final = 64
 """Different prompts that are told apart in each bucket; more are not followed, so the count is a lower bound."""
-MOST: Final = 1_536
+MOST: Final = 512
 """And in all buckets together; beyond it the oldest bucket is forgotten."""
+LATE: Final = 12
+"""Buckets after which one without a repeat is forgotten: nothing is expected to make one any more."""
 _BYTES: Final = 8
 
 
@@ -95,9 +97,10 @@ class RollingRepeats:
     def _move(self, head: int) -> bool:
         self.head = head
         gone = [bucket for bucket in self._parts if bucket <= head - self._count]
-        for bucket in gone:
+        single = [b for b, part in self._parts.items() if head - self._count < b <= head - LATE and not part.repeats]
+        for bucket in gone + single:
             self._drop(bucket)
-        return bool(gone)
+        return bool(gone or single)
 
     def _drop(self, bucket: int) -> None:
         part = self._parts.pop(bucket)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.dataflow.rules.traffic import MINUTE, NOON
-from tokensense_otel.dataflow.rules.builtin.prefix_repeats import CAP, MOST, RollingRepeats
+from tokensense_otel.dataflow.rules.builtin.prefix_repeats import CAP, LATE, MOST, RollingRepeats
 
 Sent = tuple[int, str, str]
 
@@ -62,6 +62,20 @@ def test_the_oldest_bucket_is_forgotten_beyond_the_bound() -> None:
     kept = sum(len(prompts) for _, prompts in ring.snapshot()[1])
     assert MOST - CAP < kept <= MOST
     assert ring.repeats == kept - kept // CAP
+
+
+def test_buckets_without_a_repeat_are_forgotten_after_an_hour() -> None:
+    """A prompt every five minutes costs an hour's worth of memory, not a day's; those that repeat stay for a day."""
+    ring = RollingRepeats(24 * 60 * MINUTE, 5 * MINUTE)
+    for number in range(2):
+        ring.add(NOON, "begin", f"p{number}")
+    for number in range(1, 200):
+        ring.add(NOON + number * 5 * MINUTE, "begin", f"q{number}")
+
+    assert len(ring.snapshot()[1]) == 1 + LATE
+    assert ring.repeats == 1
+    ring.advance(NOON + 24 * 60 * MINUTE)
+    assert ring.repeats == 0
 
 
 sent = st.lists(
