@@ -27,6 +27,9 @@ LITELLM, LANGWATCH_HOUR, LANGWATCH_DAY, LANGFUSE = (
     "fixed threshold of the project, each minute (Langfuse)",
 )
 
+Cost = tuple[int, str, int]
+"""(end in ns, team, nano-dollars) of a call."""
+
 
 class Spend:
     """Nano-dollars of one scope, summed up over time."""
@@ -41,13 +44,25 @@ class Spend:
         return self._sums[bisect_left(self._ends, until_ns)] - self._sums[bisect_left(self._ends, since_ns)]
 
 
-def spend_by_team(calls: Iterable[Call]) -> dict[str, Spend]:
+def costs_of(calls: Iterable[Call]) -> list[Cost]:
+    """The priced calls; an estimate counts at its low end."""
+    return [
+        (call.end_ns, call.dimensions.team, call.cost.low) for call in calls if call.cost.kind is not CostKind.UNKNOWN
+    ]
+
+
+def spend_by_team(costs: Iterable[Cost]) -> dict[str, Spend]:
     """Of the teams that are named."""
-    costs: dict[str, list[tuple[int, int]]] = {}
-    for call in calls:
-        if call.cost.kind is not CostKind.UNKNOWN and call.dimensions.team:
-            costs.setdefault(call.dimensions.team, []).append((call.end_ns, call.cost.low))
-    return {team: Spend(some) for team, some in costs.items()}
+    teams: dict[str, list[tuple[int, int]]] = {}
+    for end_ns, team, nanos in costs:
+        if team:
+            teams.setdefault(team, []).append((end_ns, nanos))
+    return {team: Spend(some) for team, some in teams.items()}
+
+
+def everything(costs: Iterable[Cost]) -> Spend:
+    """The spend of the whole project."""
+    return Spend((end_ns, nanos) for end_ns, _, nanos in costs)
 
 
 def litellm(teams: dict[str, Spend], start_ns: int, end_ns: int) -> list[Alert]:
@@ -92,8 +107,3 @@ def langfuse(everything: Spend, start_ns: int, end_ns: int, window_ns: int, thre
             alerts.append(Alert(LANGFUSE, told, {}, detail=f"above ${threshold / 1e9:.2f} in {window_ns // HOUR_NS} h"))
         above = crossed
     return alerts
-
-
-def everything(calls: Iterable[Call]) -> Spend:
-    """The spend of the whole project."""
-    return Spend((call.end_ns, call.cost.low) for call in calls if call.cost.kind is not CostKind.UNKNOWN)

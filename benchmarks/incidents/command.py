@@ -56,7 +56,7 @@ def run(asked: argparse.Namespace) -> None:
                 continue
             judged = judge(folder)
         print(f"seed {seed}: judged in {judged.seconds:.0f} s", file=sys.stderr, flush=True)
-        runs.append({"seed": seed, "calls": len(judged.calls), "seconds": round(judged.seconds, 1)})
+        runs.append({"seed": seed, "calls": judged.calls, "seconds": round(judged.seconds, 1)})
         if asked.tune:
             tuned.append(judged)
         for score in ours(judged):

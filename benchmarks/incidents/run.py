@@ -11,7 +11,6 @@ from benchmarks.incidents import baselines
 from benchmarks.incidents.generate import RULES, TRUTH
 from benchmarks.incidents.labels import DAY_NS, HOUR_NS, Incident, Truth
 from benchmarks.incidents.score import Alert, Score, excusing, score, score_rules
-from tokensense_otel.core.call import Call
 from tokensense_otel.core.insight import Insight, Status
 from tokensense_otel.dataflow.pricing import Catalogue
 from tokensense_otel.dataflow.rules.registry import RULES as BUILT_IN
@@ -26,11 +25,12 @@ OURS = "SPIKE and COST_SPIKE (TokenSense)"
 
 
 class Judged(msgspec.Struct):
-    """One seed, judged by our rules. `calls` are the books, for the baselines."""
+    """One seed, judged by our rules. `costs` is what the baselines look at."""
 
     truth: Truth
     insights: list[Insight]
-    calls: list[Call]
+    calls: int
+    costs: list[baselines.Cost]
     seconds: float
 
 
@@ -57,7 +57,9 @@ def judge(folder: Path) -> Judged:
     for entry in Reader(refused, settings.receiver.max_request_bytes).entries(sorted(folder.glob("*.pb.gz"))):
         runner.feed([entry])
     insights = runner.finish().insights
-    return Judged(truth, insights, list(runner.calls()), perf_counter() - began)
+    seconds = perf_counter() - began
+    calls = list(runner.calls())
+    return Judged(truth, insights, len(calls), baselines.costs_of(calls), seconds)
 
 
 def alerts_of(insights: Iterable[Insight]) -> list[Alert]:
@@ -96,7 +98,7 @@ def events(truth: Truth) -> list[Incident]:
 def compared(judged: Judged, window_ns: int, threshold: int) -> list[Score]:
     """Our two rules about jumps, and the baselines, each against the same events after the first two weeks."""
     truth = judged.truth
-    teams = baselines.spend_by_team(judged.calls)
+    teams = baselines.spend_by_team(judged.costs)
     told = [msgspec.structs.replace(alert, rule=OURS) for alert in alerts_of(judged.insights) if alert.rule in SPIKES]
     since, until = truth.start_ns, truth.end_ns
     ways = {
@@ -104,7 +106,7 @@ def compared(judged: Judged, window_ns: int, threshold: int) -> list[Score]:
         baselines.LITELLM: baselines.litellm(teams, since, until),
         baselines.LANGWATCH_HOUR: baselines.langwatch(teams, since, until, HOUR_NS),
         baselines.LANGWATCH_DAY: baselines.langwatch(teams, since, until, DAY_NS),
-        baselines.LANGFUSE: baselines.langfuse(baselines.everything(judged.calls), since, until, window_ns, threshold),
+        baselines.LANGFUSE: baselines.langfuse(baselines.everything(judged.costs), since, until, window_ns, threshold),
     }
     excuses = excusing(truth, *SPIKES)
     later = msgspec.structs.replace(truth, start_ns=truth.warm_ns)
@@ -120,7 +122,7 @@ def best_threshold(seeds: Iterable[Judged]) -> tuple[int, int]:
     some = list(seeds)
     best = (0.0, HOUR_NS, 0)
     for window_ns in (HOUR_NS, DAY_NS):
-        spends = [baselines.everything(judged.calls) for judged in some]
+        spends = [baselines.everything(judged.costs) for judged in some]
         highest = max(
             spend.between(now, now + window_ns)
             for spend, judged in zip(spends, some, strict=True)
