@@ -102,6 +102,9 @@ class Rule(ABC, Generic[ConfigT, SeriesT]):
     """Those of them that the rule fires at or above. While a finding is open they are lower by `hysteresis`."""
     below: ClassVar[tuple[str, ...]] = ()
     """Those of them that the rule fires below. While a finding is open they are higher by `hysteresis`."""
+    floors: ClassVar[tuple[str, ...]] = ()
+    """Those of them that only say how much there has to be to judge. While a finding is open half of it is enough, so
+    that a quiet night is not the end of it."""
     level: ClassVar[Level] = Level.TEAM
     unbounded: ClassVar[bool] = False
     """Whether its keys are prompts, users, sessions: any number of them, most of which come once. Then a key is
@@ -161,6 +164,9 @@ class Rule(ABC, Generic[ConfigT, SeriesT]):
         for name in self.below:
             value = getattr(config, name)
             soft[name] = math.ceil(value / config.hysteresis) if isinstance(value, int) else value / config.hysteresis
+        for name in self.floors:
+            value = getattr(config, name)
+            soft[name] = max(min(value, 1), value // 2) if isinstance(value, int) else value / 2
         return config.model_copy(update=soft) if soft else config
 
     def evidence(self, _scope: dict[str, str], _catalogue: Catalogue, /) -> dict[str, Any]:

@@ -75,7 +75,8 @@ class BatchEligible(CallRule[BatchEligibleConfig]):
     scope = ("team", "feature", "service", "model")
     fields = ("calls",)
     thresholds = ("min_calls", "min_share", "min_days", "min_usd")
-    above = ("min_share", "min_usd")
+    above = ("min_share",)
+    floors = ("min_calls", "min_usd")
     config_type = BatchEligibleConfig
 
     def new_series(self, _config: BatchEligibleConfig, /) -> CallSeries:

@@ -48,7 +48,8 @@ class ErrorSpend(BreakdownRule[ErrorSpendConfig]):
         "nanos",
     )
     thresholds = ("min_calls", "min_errors", "min_error_share", "min_usd", "window")
-    above = ("min_errors", "min_error_share", "min_usd")
+    above = ("min_error_share",)
+    floors = ("min_calls", "min_errors", "min_usd")
     config_type = ErrorSpendConfig
 
     def observe(self, call: Call, _config: ErrorSpendConfig, _catalogue: Catalogue, /) -> Fact | None:

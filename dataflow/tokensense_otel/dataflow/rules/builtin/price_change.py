@@ -113,7 +113,7 @@ class PriceChange(CallRule[PriceChangeConfig]):
     # The order of `UnitPrices.amounts`.
     fields = (*CLASSES, "calls")
     thresholds = ("min_usd", "ahead", "news")
-    above = ("min_usd",)
+    floors = ("min_usd",)
     level = Level.TENANT
     config_type = PriceChangeConfig
 

@@ -35,7 +35,7 @@ class ReasoningOverspend(WindowRule[ReasoningOverspendConfig]):
     scope = ("team", "feature", "service", "model")
     fields = ("calls_over", "short_calls", "calls", "reasoning_tokens", "answer_tokens", "reasoning_nanos")
     thresholds = ("min_calls", "max_ratio", "max_answer_tokens", "min_usd", "window")
-    above = ("min_usd",)
+    floors = ("min_calls", "min_usd")
     config_type = ReasoningOverspendConfig
 
     def observe(self, call: Call, config: ReasoningOverspendConfig, catalogue: Catalogue, /) -> Fact | None:

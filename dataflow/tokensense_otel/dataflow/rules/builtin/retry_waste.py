@@ -78,7 +78,7 @@ class RetryWaste(WindowRule[RetryWasteConfig]):
     scope = ("team", "feature", "service", "model")
     fields = ("thrown_away", "failed", "cut_short", "unpriced")
     thresholds = ("within", "min_attempts", "min_usd", "window")
-    above = ("min_attempts", "min_usd")
+    floors = ("min_attempts", "min_usd")
     config_type = RetryWasteConfig
 
     def new_series(self, config: RetryWasteConfig, /) -> CallSeries:

@@ -36,7 +36,8 @@ class Truncation(WindowRule[TruncationConfig]):
     scope = ("team", "model")
     fields = ("truncated_calls", "calls", "output_tokens", "output_known", "max_output", "max_output_told", "no_answer")
     thresholds = ("min_calls", "min_truncated", "min_share", "min_output_tokens", "window")
-    above = ("min_truncated", "min_share")
+    above = ("min_share",)
+    floors = ("min_calls", "min_truncated")
     config_type = TruncationConfig
 
     def observe(self, call: Call, config: TruncationConfig, _catalogue: Catalogue, /) -> Fact | None:

@@ -41,7 +41,8 @@ class Unattributed(BreakdownRule[UnattributedConfig]):
     fields = ("calls_without_team", "calls", "priced_without_team", "nanos_without_team", "priced", "nanos")
     takes_sums = True
     thresholds = ("min_calls", "max_share", "min_usd", "window")
-    above = ("max_share", "min_usd")
+    above = ("max_share",)
+    floors = ("min_calls", "min_usd")
     level = Level.TENANT
     config_type = UnattributedConfig
 

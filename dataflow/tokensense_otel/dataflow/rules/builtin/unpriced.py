@@ -30,6 +30,7 @@ class Unpriced(WindowRule[UnpricedConfig]):
     fields = ("calls", "tokens")
     takes_sums = True
     thresholds = ("min_calls", "window")
+    floors = ("min_calls",)
     config_type = UnpricedConfig
 
     def observe(self, call: Call, _config: UnpricedConfig, _catalogue: Catalogue, /) -> Fact | None:

@@ -112,6 +112,16 @@ def test_a_team_named_late_takes_it_back() -> None:
     assert statuses(rules.advance(NOON + 3 * HOUR)) == [Status.RESOLVED]
 
 
+@pytest.mark.parametrize(("left", "over"), [(50, False), (49, True)])
+def test_a_quiet_night_is_not_the_end_of_it(left: int, over: bool) -> None:
+    """While it is open half of the calls are enough to go on: at fifty it stays, at forty-nine there is too little."""
+    rules = shard()
+    some = nobodys(100)
+    assert statuses(rules.post(some)) == [Status.FIRING]
+    rules.reverse(some[left:])
+    assert statuses(rules.advance(NOON + 3 * HOUR)) == ([Status.RESOLVED] if over else [])
+
+
 def test_it_is_no_saving() -> None:
     """To know whose it is costs nothing and saves nothing by itself; what it was is shown."""
     rules = shard()
