@@ -5,7 +5,7 @@ import logging
 import os
 import platform
 
-from benchmarks import books, burst, captures, parts, peers, road, soak, state
+from benchmarks import books, burst, captures, parts, peers, road, rules, soak, state
 from benchmarks.incidents import command
 from benchmarks.measure import FULL, QUICK
 from tokensense_otel.core.events import configure_logging
@@ -17,16 +17,17 @@ BENCHMARKS = {
     "normalise": parts.normalise,
     "ledger": parts.ledger,
     "prices": parts.prices,
-    "rules": parts.rules,
+    "rules": rules.rules,
     "log": parts.log,
     "throughput": road.throughput,
     "alert_latency": road.alert_latency,
     "peers": peers.peers,
     "incidents": command.incidents,
     "burst": burst.burst,
+    "keys": rules.keys,
     "soak": soak.soak,
 }
-LONG = {"incidents", "soak"}
+LONG = {"incidents", "keys", "soak"}
 """Only where named, or small."""
 
 

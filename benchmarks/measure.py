@@ -1,10 +1,12 @@
 """How a figure is taken: several runs, each on fresh input made outside the clock, and their median."""
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -42,3 +44,11 @@ def quantile(values: list[float], share: float) -> float:
 
 def report(what: str, figure: str, note: str = "") -> None:
     print(f"{what:<44} {figure:>18}  {note}".rstrip(), flush=True)
+
+
+def resident(*, collect: bool = True) -> int:
+    """Bytes of memory that this process has in use."""
+    if collect:
+        gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

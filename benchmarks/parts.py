@@ -10,15 +10,13 @@ from pathlib import Path
 import genai_prices
 import msgspec
 
-from benchmarks.material import START_NS, calls, postings, requests
+from benchmarks.material import START_NS, calls, requests
 from benchmarks.measure import Effort, report, seconds
-from tokensense_otel.core.call import Posting
 from tokensense_otel.dataflow.accounting import AccountingConfig, Ledger
 from tokensense_otel.dataflow.facts import SpanFacts
 from tokensense_otel.dataflow.normalise import NormaliseConfig, Normaliser
 from tokensense_otel.dataflow.pricing import Catalogue, PricesConfig
 from tokensense_otel.dataflow.pricing.config import AliasConfig, FactorConfig
-from tokensense_otel.dataflow.rules import RulesConfig, RuleSet, RuleShard
 from tokensense_otel.receiver.log.config import LogConfig
 from tokensense_otel.receiver.log.embedded import EmbeddedLog
 from tokensense_otel.receiver.log.entry import Entry, Signal
@@ -104,21 +102,6 @@ def _own_prices() -> PricesConfig:
         aliases=(AliasConfig(name="prod-chat", model="gpt-4o", service="checkout"),),
         factors=(FactorConfig(factor=Decimal("0.85"), since=date(2026, 1, 1)),),
     )
-
-
-def rules(effort: Effort) -> None:
-    """Judge postings by all rules, one by one as they come."""
-    catalogue = Catalogue.load()
-    priced = [
-        Posting(1, msgspec.structs.replace(each.call, cost=catalogue.cost(each.call))) for each in postings(effort.size)
-    ]
-    now = START_NS + 3600 * 1_000_000_000
-    taken = seconds(
-        effort,
-        lambda: RuleShard(RuleSet(RulesConfig()), catalogue),
-        lambda shard: shard.ingest(priced, [], now),
-    )
-    report("rules, seven of them", f"{taken / effort.size * 1e6:.1f} µs/posting", "20 teams, 500 prompts")
 
 
 def log(effort: Effort) -> None:

@@ -1,15 +1,12 @@
 """How large the state of accounting is: in memory, and in the snapshot that every epoch writes."""
 
-import gc
-import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 from benchmarks.books import Road
 from benchmarks.material import START_NS
-from benchmarks.measure import Effort, report
+from benchmarks.measure import Effort, report, resident
 from benchmarks.services import REQUEST_SPANS, service_requests
 from tokensense_otel.receiver.log.entry import Entry, Signal
 
@@ -26,11 +23,11 @@ def state(effort: Effort) -> None:
     spans = len(bodies) * REQUEST_SPANS
     road = Road()
     road.take(Entry(Signal.TRACES, "default", "", START_NS, service_requests(REQUEST_SPANS)[0]))
-    empty = _resident()
+    empty = resident()
     for body in bodies:
         road.take(Entry(Signal.TRACES, "default", "", START_NS, body))
     road.store.usage.clear()
-    working = (_resident() - empty) / spans
+    working = (resident() - empty) / spans
     packing, snapshots = _snapshots(road)
     writing, snapshots = _snapshots(road)
     sizes = {letter: sum(len(each) for key, each in snapshots.items() if key[0] == letter) for letter in _STAGES}
@@ -67,12 +64,6 @@ def _restored(snapshots: dict[str, bytes]) -> int:
     """The memory that a fresh process takes for what these snapshots hold."""
     stages = Road().stages
     make = {"t": stages.ledger, "w": stages.twins, "i": stages.identity}
-    before = _resident()
+    before = resident()
     shards = [make[key[0]](snapshot) for key, snapshot in snapshots.items()]
-    return _resident() - before if shards else 0
-
-
-def _resident() -> int:
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return resident() - before if shards else 0

@@ -13,7 +13,7 @@ import msgspec
 from tokensense_otel.core.call import UNATTRIBUTED, Call, Cost, CostKind, Source
 from tokensense_otel.core.money import usd_text
 from tokensense_otel.dataflow.pricing import Catalogue
-from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, MONEY, NO_MONEY, NOTHING, CallSeries
+from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS, MONEY, NO_MONEY, NOTHING, PRICES, CallSeries
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig, WindowConfig
 
 NOT_TEXT: Final = frozenset({"embeddings", "rerank", "moderation", "image", "speech", "transcription"})
@@ -22,7 +22,7 @@ NOT_TEXT: Final = frozenset({"embeddings", "rerank", "moderation", "image", "spe
 MONTH_NS: Final = 30 * DAY_NS
 
 
-class Fact(msgspec.Struct, frozen=True):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """What one call is to a rule. `counts` are in the order of the rule's `fields`.
 
     `alternative` is what the call would have cost after the fix, `None` where there is no fix to price. A call that is
@@ -81,14 +81,16 @@ class CallRule(Rule[ConfigT, CallSeries]):
     def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
         """Put a call on its key, or take it off. `False` where it is older than the window."""
         money = _money(call, fact.alternative) if fact.matters else NO_MONEY
-        series.month.add(time_ns, money, sign)
+        if money is not NO_MONEY:
+            series.month.add(time_ns, money, sign)
+        sums = fact.counts + money
         for window in series.windows.values():
-            window.add(time_ns, fact.counts + money, sign)
+            window.add(time_ns, sums, sign)
         for name, value in fact.measured:
             series.histograms[name].add(time_ns, value, sign)
         for name, member in fact.members:
             series.distinct[name].add(time_ns, member, sign)
-        if not series.window.add(time_ns, fact.counts + money, sign):
+        if not series.window.add(time_ns, sums, sign):
             return False
         if not fact.matters:
             return True
@@ -96,9 +98,9 @@ class CallRule(Rule[ConfigT, CallSeries]):
             series.sample(time_ns, call.trace_id, sign)
         if sign > 0:
             series.provider = call.provider
-            for price in (call.cost.price_id, fact.alternative.price_id if fact.alternative else ""):
-                if price and price not in series.prices:
-                    series.prices = [*series.prices[-3:], price]
+            _remember(series, call.cost.price_id)
+            if fact.alternative is not None:
+                _remember(series, fact.alternative.price_id)
         return True
 
     def savings(self, series: CallSeries, /) -> int | None:
@@ -151,6 +153,11 @@ def _money(call: Call, alternative: Cost | None) -> tuple[int, int, int, int]:
     if alternative is None or alternative.kind is CostKind.UNKNOWN:
         return call.count, cost.low, 0, 0
     return call.count, cost.low, call.count, max(0, cost.low - alternative.high)
+
+
+def _remember(series: CallSeries, price_id: str) -> None:
+    if price_id and price_id not in series.prices:
+        series.prices = [*series.prices[1 - PRICES :], price_id]
 
 
 def team_of(call: Call) -> str:

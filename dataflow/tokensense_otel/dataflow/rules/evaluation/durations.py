@@ -1,6 +1,7 @@
 """Spans of time as people write them, and how a window is cut into buckets."""
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
@@ -70,6 +71,7 @@ def span_text(span_ns: int) -> str:
     return "0s"
 
 
+@lru_cache(maxsize=256)
 def bucket_ns(window_ns: int) -> int:
     """Width of the buckets of a window: the narrowest that makes at most 128 of them, a whole number.
 

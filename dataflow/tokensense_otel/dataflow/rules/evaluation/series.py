@@ -236,7 +236,8 @@ class CallSeries(Series):
                 samples.remove(entry)
         elif not samples or entry > samples[-1]:
             samples.append(entry)
-            del samples[:-SAMPLES]
+            if len(samples) > SAMPLES:
+                del samples[0]
         elif (len(samples) < SAMPLES or entry > samples[0]) and entry not in samples:
             insort(samples, entry)
             del samples[:-SAMPLES]

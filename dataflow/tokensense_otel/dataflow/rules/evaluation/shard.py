@@ -23,7 +23,7 @@ from tokensense_otel.dataflow.rules.evaluation.durations import SECOND_NS
 from tokensense_otel.dataflow.rules.evaluation.episodes import step
 from tokensense_otel.dataflow.rules.evaluation.in_force import InForce, Rules, in_force
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries, Series, carry_over, restore
-from tokensense_otel.dataflow.rules.evaluation.table import Key, Other, Table
+from tokensense_otel.dataflow.rules.evaluation.table import Key, Other, Sizes, Table
 from tokensense_otel.dataflow.rules.rule import Level
 from tokensense_otel.dataflow.snapshots import check_version
 
@@ -160,18 +160,24 @@ class RuleShard:
         """Go on with other rules: what is unchanged keeps its state, a changed window or a new rule begins anew."""
         self.__dict__.update(RuleShard.restore(rules, self._catalogue, self.snapshot(), self._level).__dict__)
 
+    def sizes(self) -> dict[str, Sizes]:
+        """How many keys each rule has."""
+        return {name: table.sizes() for name, table in self._tables.items()}
+
     def _post(self, posting: Posting, now_ns: int, told: list[Insight], late: dict[str, int]) -> None:
         call, sign = posting.call, posting.sign
         time_ns = self._event_time(posting, now_ns)
         summed = call.source is Source.METER
+        catalogue = self._catalogue
         for each, rule in self._of(call.tenant, call.project).calls:
             if summed and not rule.takes_sums:
                 continue
-            more = rule.observe(call, each.config, self._catalogue)
+            config = each.config
+            more = rule.observe(call, config, catalogue)
             while more is not None:
                 fact, more = more, more.more
                 key = _key(call, fact)
-                series = each.table.find(key, each.config)
+                series = each.table.find(key, config)
                 if series is None:
                     series = self._open(each, rule, key, fact, posting, time_ns)
                     if series is None:
@@ -180,8 +186,12 @@ class RuleShard:
                 if not rule.post(series, call, fact, sign, time_ns):
                     late[rule.name] = late.get(rule.name, 0) + 1
                     continue
-                series.now_ns = series.last_ns = max(series.last_ns, time_ns)
-                self._judge(each, key, series, now_ns, told)
+                if time_ns > series.last_ns:
+                    series.last_ns = time_ns
+                series.now_ns = series.last_ns
+                # Most calls change no verdict, and are seen to here.
+                if series.episode.active or rule.judge(series, config) is not None:
+                    self._judge(each, key, series, now_ns, told)
 
     def _open(
         self, each: InForce, rule: CallRule[Any], key: Key, fact: Fact, posting: Posting, time_ns: int

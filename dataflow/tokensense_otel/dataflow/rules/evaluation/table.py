@@ -44,6 +44,16 @@ class Other(msgspec.Struct, array_like=True):
         self.nanos += nanos
 
 
+class Sizes(msgspec.Struct, frozen=True):
+    """Keys with a series, those of them that are kept as bytes, calls that wait at the door, and what is not
+    followed."""
+
+    keys: int
+    cold: int
+    waiting: int
+    other: Other
+
+
 class Cold:
     """A quiet key: its encoding, until when nothing leaves its windows, and what would be lost with it."""
 
@@ -74,10 +84,8 @@ class Table:
     def __len__(self) -> int:
         return len(self._series) + len(self.door)
 
-    @property
-    def cold(self) -> int:
-        """Keys that are kept as bytes."""
-        return self._cold
+    def sizes(self) -> Sizes:
+        return Sizes(len(self._series), self._cold, len(self.door), self.other)
 
     def find(self, key: Key, config: Any) -> Any | None:
         """The series of a key, which counts as a use of it. `config` is the one in force for it."""

@@ -15,7 +15,7 @@ from tokensense_otel.dataflow.rules.evaluation.durations import bucket_ns
 class Rolling:
     """Running sums of integer vectors over the last `width_ns`."""
 
-    __slots__ = ("_buckets", "_count", "_size", "_zeroes", "head", "totals")
+    __slots__ = ("_buckets", "_count", "_size", "_totals", "_zeroes", "head")
 
     def __init__(self, width_ns: int, buckets: int, fields: int) -> None:
         if width_ns % buckets:
@@ -23,11 +23,10 @@ class Rolling:
         self._size = width_ns // buckets
         self._count = buckets
         self._zeroes = (0,) * fields
-        self._buckets: dict[int, list[int]] = {}  # oldest first
+        self._buckets: dict[int, Sequence[int]] = {}  # oldest first
         self.head: int | None = None
         """Number of the newest bucket; `None` before anything happened."""
-        self.totals = [0] * fields
-        """Sums over the window. Read only."""
+        self._totals: list[int] | None = None
 
     @classmethod
     def over(cls, width_ns: int, fields: int) -> "Rolling":
@@ -38,6 +37,15 @@ class Rolling:
     def size_ns(self) -> int:
         """Width of one bucket."""
         return self._size
+
+    @property
+    def totals(self) -> list[int]:
+        """Sums over the window. They are kept up to date from the first time on that somebody asks."""
+        totals = self._totals
+        if totals is None:
+            columns = zip(*self._buckets.values(), strict=True)
+            totals = self._totals = [sum(column) for column in columns] or list(self._zeroes)
+        return totals
 
     @property
     def shape(self) -> list[int]:
@@ -58,21 +66,26 @@ class Rolling:
         """
         bucket = time_ns // self._size
         head = self.head
-        if head is None or bucket > head:
-            self._move(bucket)
-        elif bucket <= head - self._count:
-            return False
-        apply = add if sign > 0 else sub
-        buckets = self._buckets
+        if bucket != head:
+            if head is None or bucket > head:
+                self._move(bucket)
+            elif bucket <= head - self._count:
+                return False
+        buckets, totals = self._buckets, self._totals
         held = buckets.get(bucket)
-        sums = list(map(apply, self._zeroes if held is None else held, values))
-        if sign > 0 or any(sums):
-            buckets[bucket] = sums
-            if held is None and bucket != self.head:
+        apply = add if sign > 0 else sub
+        if totals is not None:
+            self._totals = list(map(apply, totals, values))
+        if held is not None:
+            sums = list(map(apply, held, values))
+            if sign > 0 or any(sums):
+                buckets[bucket] = sums
+            else:
+                del buckets[bucket]
+        elif sign > 0 or any(values):
+            buckets[bucket] = values if sign > 0 else [-value for value in values]
+            if bucket != self.head:
                 self._buckets = dict(sorted(buckets.items()))
-        else:
-            buckets.pop(bucket, None)
-        self.totals = list(map(apply, self.totals, values))
         return True
 
     def advance(self, time_ns: int) -> bool:
@@ -89,7 +102,9 @@ class Rolling:
         self.head = head
         buckets, last, moved = self._buckets, head - self._count, False
         while buckets and (oldest := next(iter(buckets))) <= last:
-            self.totals = list(map(sub, self.totals, buckets.pop(oldest)))
+            gone = buckets.pop(oldest)
+            if self._totals is not None:
+                self._totals = list(map(sub, self._totals, gone))
             moved = True
         return moved
 
@@ -117,8 +132,8 @@ class Rolling:
     def restore(self, state: list[Any]) -> None:
         """Take over a snapshot of a window of the same shape."""
         self.head, buckets = state
-        self._buckets = {bucket: list(sums) for bucket, sums in buckets}
-        self.totals = [sum(column) for column in zip(*self._buckets.values(), strict=True)] or list(self._zeroes)
+        self._buckets = dict(buckets)
+        self._totals = None
 
 
 class Peaks:

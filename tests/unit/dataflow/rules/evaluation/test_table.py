@@ -138,11 +138,11 @@ def test_quiet_keys_are_kept_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     shard = toys(100)
     shard.post([a_call(number, NOON, team=f"team-{number}", tokens=Tokens(10, 1)) for number in range(10)])
     first = shard.shard.snapshot()
-    assert of(shard, "TOY").cold == 0
+    assert of(shard, "TOY").sizes().cold == 0
     shard.post([a_call(100, NOON + SECOND, team="team-3", tokens=Tokens(10, 1))])
     assert shard.shard.snapshot() != first
     assert (
-        of(shard, "TOY").cold == 9
+        of(shard, "TOY").sizes().cold == 9
     )  # one is not cold for it is the last, one for it was touched, and one of them both
 
     shard.post([a_call(200, NOON + MINUTE, team="team-5", tokens=Tokens(10, 1))])
@@ -151,7 +151,7 @@ def test_quiet_keys_are_kept_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(kept["team-6"]) is table.Cold
     # Time thaws what leaves its window, and in the end there is nothing.
     shard.advance(NOON + 31 * DAY)
-    assert (len(of(shard, "TOY")), of(shard, "TOY").cold) == (0, 0)
+    assert (len(of(shard, "TOY")), of(shard, "TOY").sizes().cold) == (0, 0)
 
 
 event = st.tuples(
