@@ -27,6 +27,8 @@ class CostSpikeConfig(SurgeConfig, MinSpendConfig):
 
     min_usd: float = Field(default=1.0, gt=0, le=1_000_000_000)
     """USD of the day, of the six hours or of the hour below which the rule does not fire."""
+    min_impact: float = Field(default=0.1, ge=0, le=10)
+    """What is on top of the usual has to be at least so much of a usual day: 0.1 is a tenth of a day's dollars."""
     min_history_days: int = Field(default=7, ge=1, le=28)
     """Full days of history before the rule may fire."""
 

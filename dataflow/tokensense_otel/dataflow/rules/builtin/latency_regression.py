@@ -35,8 +35,10 @@ class LatencyRegressionConfig(RuleConfig):
     """The rule fires while the 95th percentile is above that of the days before by this factor."""
     min_increase_ms: int = Field(default=300, ge=0)
     """Milliseconds by which the 95th percentile has to have grown as well."""
-    min_calls: int = Field(default=20, ge=1)
-    """Calls in the window, and on a day before for it to count, before the rule may fire."""
+    min_calls: int = Field(default=10, ge=1)
+    """Calls in the window before the rule may fire."""
+    min_calls_a_day: int = Field(default=20, ge=1)
+    """Calls on a day before today for it to count."""
     baseline_days: int = Field(default=7, ge=1, le=14)
     """How many days before today are compared with."""
     min_history_days: int = Field(default=3, ge=1, le=14)
@@ -50,7 +52,15 @@ class LatencyRegression(CallRule[LatencyRegressionConfig]):
     description = "A model answers a team far more slowly than on the days before, not only with longer answers."
     scope = ("team", "model", "mode")
     fields = ("calls",)
-    thresholds = ("window", "min_ratio", "min_increase_ms", "min_calls", "baseline_days", "min_history_days")
+    thresholds = (
+        "window",
+        "min_ratio",
+        "min_increase_ms",
+        "min_calls",
+        "min_calls_a_day",
+        "baseline_days",
+        "min_history_days",
+    )
     above = ("min_ratio",)
     config_type = LatencyRegressionConfig
 
@@ -68,10 +78,12 @@ class LatencyRegression(CallRule[LatencyRegressionConfig]):
 
     def judge(self, series: CallSeries, config: LatencyRegressionConfig, /) -> int | None:
         timed = cast("LatencySeries", series)
-        firing, slow_now, timed.slow = timed.episode.firing, timed.slow, False
-        if not (slow_now or firing) or timed.window.totals[0] < config.min_calls:
+        firing = timed.episode.firing
+        # What is open stays so while there is anything slow, however few calls a night has.
+        least = 1 if firing else config.min_calls
+        if not (timed.slow or firing) or timed.window.totals[0] < least:
             return None
-        usually = timed.usually(config.baseline_days, config.min_history_days, config.min_calls)
+        usually = timed.usually(config.baseline_days, config.min_history_days, config.min_calls_a_day)
         # Buckets are steps of equal proportion, so a factor is a number of steps.
         steps = math.ceil(math.log2(config.min_ratio) * (1 << SCALE))
         found: int | None = None
@@ -82,7 +94,7 @@ class LatencyRegression(CallRule[LatencyRegressionConfig]):
             counts, for_work = timed.latencies.now[at], timed.latencies.now[at + 1]
             calls, slow = sum(counts.values()), above(for_work, usual_for_work + steps - 1)
             # A twentieth of all is above a 95th percentile.
-            if calls < config.min_calls or slow * 20 < calls:
+            if calls < least or slow * 20 < calls:
                 continue
             if not firing and slow * 20 < calls + SURE * math.sqrt(19 * calls):
                 continue

@@ -188,10 +188,10 @@ class LatencySeries(CallSeries):
         return self.usual
 
     def state(self) -> list[Any]:
-        return [*super().state(), self.found, self.usual, self._asked]
+        return [*super().state(), self.found, self.slow, self.usual, self._asked]
 
     def load(self, state: list[Any]) -> bool:
-        *rest, self.found, usual, asked = state
+        *rest, self.found, self.slow, usual, asked = state
         self.usual, self._asked = tuple(usual), tuple(asked)
         return super().load(rest)
 

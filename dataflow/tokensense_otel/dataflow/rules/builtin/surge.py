@@ -43,6 +43,8 @@ class SurgeConfig(RuleConfig):
     """The rule fires while the current UTC day, or the last six hours, are above what is usual by this factor."""
     hour_multiplier: float = Field(default=5.0, gt=1)
     """The factor for a single hour, which varies more."""
+    min_impact: float = Field(default=0.25, ge=0, le=10)
+    """What is on top of the usual has to be at least so much of a usual day: 0.25 is a quarter of a day."""
     baseline_days: int = Field(default=7, ge=1, le=28)
     """How many days before today the mean is taken over, while there are less than 14 full days of history."""
     min_history_days: int = Field(default=3, ge=1, le=28)
@@ -114,11 +116,11 @@ class SurgeSeries(CallSeries):
     def bars(self, hour: int, config: SurgeConfig) -> list[tuple[int, int, int, int]]:
         """(first hour, last hour, bar, noise) of each stretch that is judged at an hour: it has to be above its bar.
 
-        Beyond the factor: a quarter beyond the highest tenth of days, beyond noise, and, to be worth telling, by a
-        twentieth of a usual day.
+        Beyond the factor: a quarter beyond the highest tenth of days, beyond noise, and by so much of a usual day that
+        it is worth telling.
         """
         baseline = self.baseline(hour)
-        asked: tuple[float, ...] = (hour, config.multiplier, config.hour_multiplier)
+        asked: tuple[float, ...] = (hour, config.multiplier, config.hour_multiplier, config.min_impact)
         if self._asked == asked:
             return self._bars
         midnight = hour - hour % DAY_HOURS
@@ -129,7 +131,7 @@ class SurgeSeries(CallSeries):
         ]
         if hour > midnight:
             stretches.append((midnight, midnight + DAY_HOURS - 1, config.multiplier, DAY_NOISE))
-        impact = baseline.whole_day().expected // 20
+        impact = math.floor(config.min_impact * baseline.whole_day().expected)
         self._asked, self._bars = asked, []
         for first, last, multiplier, noise in stretches:
             expected, high, spread = baseline.usual(last - midnight, last - first + 1)
@@ -156,7 +158,13 @@ class SurgeRule(CallRule[ConfigT]):
 
     measured: int
     names: tuple[str, str]
-    thresholds: ClassVar[tuple[str, ...]] = ("multiplier", "hour_multiplier", "baseline_days", "min_history_days")
+    thresholds: ClassVar[tuple[str, ...]] = (
+        "multiplier",
+        "hour_multiplier",
+        "min_impact",
+        "baseline_days",
+        "min_history_days",
+    )
     above = ("multiplier", "hour_multiplier")
     takes_sums = True
 

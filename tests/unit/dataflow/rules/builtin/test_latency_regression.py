@@ -55,10 +55,11 @@ def test_a_model_that_became_slow_is_told() -> None:
     assert more == []
     shown = observed(insight)
     assert shown["slow"] == "duration"
-    # 95 % of 3.2 s × 0.90 … 1.09 are below 3.46 s; three times that is 10.4 s. Histograms are within 4.3 %.
+    # 95 % of 3.2 s × 0.90 … 1.09 are below 3.46 s; it is told at the tenth call of 9.6 s × 0.90 … 0.99. Histograms are
+    # within 4.3 %.
     assert shown["duration"]["usual_p95_ms"] == pytest.approx(3_460, rel=0.05)
-    assert shown["duration"]["p95_ms"] == pytest.approx(10_400, rel=0.05)
-    assert shown["duration"]["times"] == pytest.approx(3, rel=0.1)
+    assert shown["duration"]["p95_ms"] == pytest.approx(9_500, rel=0.05)
+    assert shown["duration"]["times"] == pytest.approx(9_500 / 3_460, rel=0.1)
     assert insight.estimated_monthly_savings_usd is None
 
 
@@ -93,15 +94,25 @@ def test_a_few_tenths_of_a_second_are_not_worth_telling() -> None:
     assert len(shard.post(day(4, took_ms=700, output=8))) == 1
 
 
+@pytest.mark.parametrize(("count", "told"), [(19, False), (20, True)])
+def test_a_day_of_few_calls_does_not_count(count: int, told: bool) -> None:
+    """Three days of nineteen calls are no history, three of twenty are."""
+    shard = slow_rule()
+    for number in range(3):
+        shard.post(day(number, count))
+
+    assert bool(shard.post(day(3, took_ms=9_600))) is told
+
+
 @pytest.mark.parametrize(("days", "told"), [(2, False), (3, True)])
 def test_days_before_are_needed(days: int, told: bool) -> None:
     """Two days of history are too few."""
     assert bool(after_history(days).post(day(days, took_ms=9_600))) is told
 
 
-@pytest.mark.parametrize(("count", "told"), [(19, False), (20, True)])
-def test_twenty_calls_are_needed(count: int, told: bool) -> None:
-    """Nineteen calls are too few for a 95th percentile, however slow they are."""
+@pytest.mark.parametrize(("count", "told"), [(9, False), (10, True)])
+def test_ten_calls_are_needed(count: int, told: bool) -> None:
+    """Nine calls are too few to tell, however slow they are."""
     assert bool(after_history().post(day(3, count, took_ms=9_600))) is told
 
 
@@ -141,7 +152,7 @@ def test_a_late_first_token_is_told() -> None:
     (insight,) = shard.post(day(3, first_ms=2_000, streaming=True))
 
     assert (observed(insight)["slow"], insight.scope["mode"]) == ("first_token", "streaming")
-    assert observed(insight)["duration"]["times"] == 1.0
+    assert observed(insight)["duration"]["times"] <= 1
 
 
 def test_another_model_has_its_own_past() -> None:
@@ -171,11 +182,11 @@ def test_it_is_over_when_the_model_is_as_fast_as_ever() -> None:
 def test_what_is_taken_back_was_never_slow() -> None:
     """Slow calls that were reversed leave nothing: not in the window and not in the day."""
     shard = after_history()
-    slow = day(3, 19, took_ms=9_600)
+    slow = day(3, 9, took_ms=9_600)
     shard.post(slow)
     shard.reverse(slow)
 
-    assert shard.post(day(3, 19, took_ms=9_600, start=10 * HOUR)) == []
+    assert shard.post(day(3, 9, took_ms=9_600, start=10 * HOUR)) == []
 
 
 def test_a_crash_changes_nothing() -> None:
