@@ -273,7 +273,7 @@ def _text(value: Any) -> Any:
 class Limits:
     """The thresholds of a definition as fractions of integers, before and after a finding is open."""
 
-    __slots__ = ("above", "hard", "least", "soft")
+    __slots__ = ("above", "budget", "hard", "least", "soft")
 
     def __init__(self, definition: RuleDefinition) -> None:
         compare = definition.compare
@@ -286,6 +286,9 @@ class Limits:
         self.soft = (limit * softer if self.above else limit / softer).as_integer_ratio()
         least = 0 if compare.min_value is None else read_amount(compare.min_value, definition.unit)
         self.least = least.as_integer_ratio()
+        self.budget = (1, 1)
+        if compare.budget is not None:
+            self.budget = read_amount(compare.budget.amount, definition.unit).as_integer_ratio()
 
 
 def _readable(place: tuple[str, ...], amount: Amount, unit: Unit) -> Fraction:

@@ -2,24 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from statistics import median_low
+from functools import lru_cache
 from typing import Final
 
 from tokensense_otel.dataflow.rules.evaluation.series import DAY_NS
-from tokensense_otel.dataflow.rules.language.amounts import read_amount
-from tokensense_otel.dataflow.rules.language.definition import RuleDefinition
+from tokensense_otel.dataflow.rules.language.definition import Baseline, RuleDefinition
 from tokensense_otel.dataflow.rules.language.metrics import QUANTILES
-from tokensense_otel.dataflow.rules.language.series import (
-    OTHER,
-    SEEN,
-    Sums,
-    YamlSeries,
-    coarse_ns,
-    own_sums,
-    shift_ns,
-    sums_between,
-    waits,
-)
+from tokensense_otel.dataflow.rules.language.series import OTHER, SEEN, Base, Sums, YamlSeries, own_sums, sums_between
 
 Value = tuple[int, int]
 """Numerator and denominator, the latter above zero."""
@@ -46,65 +35,75 @@ def value_of(sums: Sums, how: str) -> Value | None:
 
 def now(series: YamlSeries, definition: RuleDefinition) -> Sums | None:
     """What the rule judges; `None` while it cannot tell, because the key is too new."""
-    compare = definition.compare
-    if waits(definition) and not _known_for(series, int(definition.window)):
+    if series.waits and not _known_for(series, int(definition.window)):
         return None
+    compare = definition.compare
     if compare.budget is not None:
         return _period(series, compare.budget.per)
     if compare.baseline is not None:
-        head = series.windows[OTHER].head or 0
-        last = head - 1 if waits(definition) else head
-        return sums_between(series, last - _buckets(definition) + 1, last)
-    return own_sums(series, definition)
+        last = _newest(series)
+        return sums_between(series, last - series.buckets + 1, last)
+    return own_sums(series)
 
 
 def beside(series: YamlSeries, definition: RuleDefinition) -> Value | None:
     """What `above` and `below` are times of; `None` while it cannot tell."""
     compare = definition.compare
+    if compare.baseline is not None:
+        return _base(series, compare.baseline).beside
     if compare.budget is not None:
-        return read_amount(compare.budget.amount, definition.unit).as_integer_ratio()
-    if compare.window is not None:
-        return _longer(series, definition)
-    if compare.baseline is None:
-        return 1, 1
-    others = other_times(series, definition)
-    if len(others) < min(compare.baseline.min_windows, compare.baseline.count):
-        return None
-    values = [Fraction(*value) for value in others]
-    if compare.baseline.statistic == "mean":
-        return Fraction(sum(values), len(values)).as_integer_ratio()
-    middle = (median_low(values) + -median_low([-value for value in values])) / 2
-    return middle.as_integer_ratio()
+        return definition.limits.budget
+    return (1, 1) if compare.window is None else _longer(series, definition)
 
 
-def other_times(series: YamlSeries, definition: RuleDefinition) -> list[Value]:
-    """The measure of the windows of the baseline of which something is known, newest first.
+def other_times(series: YamlSeries, baseline: Baseline) -> list[Value]:
+    """The measure of the windows of the baseline of which something is known, newest first."""
+    return _base(series, baseline).values
+
+
+def _base(series: YamlSeries, baseline: Baseline) -> Base:
+    """Computed once for each bucket, and anew when a late call changed what it is of.
 
     A window before the first call of the key is not known. One without calls is a zero where the measure adds up, and
     not known where it does not.
     """
-    baseline = definition.compare.baseline
-    assert baseline is not None  # noqa: S101 - asked only where there is one
     ring = series.windows[OTHER]
     head = ring.head or 0
-    if series.base is not None and series.base[0] == head:
-        return series.base[1]
-    buckets, shift = _buckets(definition), shift_ns(definition) // coarse_ns(definition)
-    first, last = ring.first(), head - 1 if waits(definition) else head
+    if series.base is not None and series.base.head == head:
+        return series.base
+    first, last, buckets = ring.first(), _newest(series), series.buckets
     values: list[Value] = []
     for back in range(1, baseline.count + 1):
-        end = last - back * shift
+        end = last - back * series.shift
         if first is None or end - buckets + 1 < first:
             break
-        value = value_of(sums_between(series, end - buckets + 1, end), definition.how)
+        value = value_of(sums_between(series, end - buckets + 1, end), series.how)
         if value is not None:
             values.append(value)
-    series.base = head, values
-    return values
+    known = len(values) >= min(baseline.min_windows, baseline.count)
+    series.base = Base(head, values, _statistic(values, baseline.statistic) if known else None)
+    return series.base
 
 
+def _statistic(values: list[Value], name: str) -> Value:
+    fractions = sorted(Fraction(*value) for value in values)
+    if name == "mean":
+        return (sum(fractions, Fraction(0)) / len(fractions)).as_integer_ratio()
+    middle = len(fractions) // 2
+    return ((fractions[middle] + fractions[-middle - 1]) / 2).as_integer_ratio()
+
+
+def _newest(series: YamlSeries) -> int:
+    """The newest bucket of the other window that counts; only whole ones do where a part would look like too little."""
+    head = series.windows[OTHER].head or 0
+    return head - 1 if series.waits else head
+
+
+@lru_cache(maxsize=64)
 def period_start(now_ns: int, per: str) -> int:
     """Unix nanoseconds at which the UTC day, week (from Monday) or month of a moment began."""
+    if per == "day":
+        return now_ns // DAY_NS * DAY_NS
     day = datetime.fromtimestamp(now_ns // _SECOND, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if per == "week":
         day -= timedelta(days=day.weekday())
@@ -113,16 +112,11 @@ def period_start(now_ns: int, per: str) -> int:
     return int(day.timestamp()) * _SECOND
 
 
-def forget_other_times(series: YamlSeries, definition: RuleDefinition, time_ns: int) -> None:
+def forget_other_times(series: YamlSeries, time_ns: int) -> None:
     """What is kept of other times holds no more, when something was added to one of them."""
-    head = series.windows[OTHER].head
-    size = coarse_ns(definition)
-    if head is None or time_ns // size <= head - _buckets(definition):
+    ring = series.windows[OTHER]
+    if ring.head is None or time_ns // ring.size_ns <= ring.head - series.buckets:
         series.base = None
-
-
-def _buckets(definition: RuleDefinition) -> int:
-    return int(definition.window) // coarse_ns(definition)
 
 
 def _known_for(series: YamlSeries, span_ns: int) -> bool:
@@ -153,9 +147,9 @@ def _longer(series: YamlSeries, definition: RuleDefinition) -> Value | None:
     samples, amount, whole = ring.totals[:3]
     histogram = series.histograms.get(OTHER)
     value = value_of(
-        Sums(samples, amount, whole, known_ns, histogram.total if histogram is not None else None), definition.how
+        Sums(samples, amount, whole, known_ns, histogram.total if histogram is not None else None), series.how
     )
-    if value is None or definition.how not in ("count", "sum"):
+    if value is None or series.how not in ("count", "sum"):
         return value
     return value[0] * int(definition.window), value[1] * known_ns
 

@@ -32,10 +32,20 @@ class Sums(msgspec.Struct, frozen=True):
     different: int = 0
 
 
-class YamlSeries(CallSeries):
-    """`base` is what was last computed of other times, with the bucket for which it holds."""
+class Base(msgspec.Struct, frozen=True):
+    """What was last computed of other times, and the newest bucket for which it holds."""
 
-    __slots__ = ("base", "definition")
+    head: int
+    values: list[tuple[int, int]]
+    """Of each window of the baseline of which something is known."""
+    beside: tuple[int, int] | None
+    """What the measure is compared with."""
+
+
+class YamlSeries(CallSeries):
+    """`buckets` of the other window are one window of the baseline, `shift` of them lie between two."""
+
+    __slots__ = ("base", "buckets", "definition", "how", "shift", "waits")
 
     def __init__(self, definition: RuleDefinition) -> None:
         own, other, size = rings(definition)
@@ -51,7 +61,12 @@ class YamlSeries(CallSeries):
             distinct={VALUE: RollingDistinct(own, bucket_ns(definition.window))} if distinct else {},
         )
         self.definition = definition
-        self.base: tuple[int, list[tuple[int, int]]] | None = None
+        self.how = definition.how
+        self.waits = waits(definition)
+        self.buckets, self.shift = 0, 0
+        if definition.compare.baseline is not None:
+            self.buckets, self.shift = int(definition.window) // size, shift_ns(definition) // size
+        self.base: Base | None = None
 
 
 def waits(definition: RuleDefinition) -> bool:
@@ -97,11 +112,11 @@ def coarse_ns(definition: RuleDefinition) -> int:
     )
 
 
-def own_sums(series: YamlSeries, definition: RuleDefinition) -> Sums:
+def own_sums(series: YamlSeries) -> Sums:
     """The rule's own window; only whole buckets of it where a part of one would look like too little."""
     window = series.window
     samples, amount, whole = window.totals[:3]
-    if waits(definition) and window.head is not None:
+    if series.waits and window.head is not None:
         newest = window.at(window.head)
         samples, amount, whole = samples - newest[0], amount - newest[1], whole - newest[2]
     histogram = series.histograms.get(VALUE)
@@ -110,7 +125,7 @@ def own_sums(series: YamlSeries, definition: RuleDefinition) -> Sums:
         samples,
         amount,
         whole,
-        int(definition.window),
+        int(series.definition.window),
         histogram.total if histogram is not None else None,
         distinct.count if distinct is not None else 0,
     )

@@ -74,8 +74,11 @@ class YamlRule(CallRule[RuleDefinition]):
 
     def post(self, series: CallSeries, call: Call, fact: Fact, sign: int, time_ns: int) -> bool:
         if isinstance(series, YamlSeries) and series.base is not None:
-            forget_other_times(series, series.definition, time_ns)
-        return super().post(series, call, fact, sign, time_ns)
+            forget_other_times(series, time_ns)
+        if super().post(series, call, fact, sign, time_ns):
+            return True
+        other = series.windows.get(OTHER)
+        return other is not None and time_ns >= other.bounds()[0]
 
     def judge(self, series: CallSeries, config: RuleDefinition, /) -> int | None:
         assert isinstance(series, YamlSeries)  # noqa: S101 - the only ones that it makes
@@ -85,7 +88,7 @@ class YamlRule(CallRule[RuleDefinition]):
         sums = now(series, config)
         if sums is None or sums.samples < config.min_samples:
             return None
-        value = value_of(sums, config.how)
+        value = value_of(sums, series.how)
         if value is None:
             return None
         limits = config.limits
@@ -127,7 +130,7 @@ class YamlRule(CallRule[RuleDefinition]):
                 "times": None if times is None else as_json(times, Unit.TIMES),
             }
         if definition.compare.baseline is not None:
-            seen["other_windows"] = [_json(each, unit) for each in other_times(series, definition)]
+            seen["other_windows"] = [_json(each, unit) for each in other_times(series, definition.compare.baseline)]
         return seen
 
     def period(self, series: CallSeries, /) -> tuple[int, int]:
@@ -136,7 +139,7 @@ class YamlRule(CallRule[RuleDefinition]):
         start, end = series.bounds()
         if definition.compare.budget is not None:
             return period_start(series.now_ns, definition.compare.budget.per), end
-        return (start, end - series.size_ns) if waits(definition) else (start, end)
+        return (start, end - series.size_ns) if series.waits else (start, end)
 
     def words(
         self, scope: dict[str, str], series: CallSeries, config: RuleDefinition, _catalogue: Catalogue, /
