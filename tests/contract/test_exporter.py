@@ -1,11 +1,14 @@
-"""The four built-in destinations keep the contract that plugin authors test theirs against."""
+"""The built-in destinations keep the contract that plugin authors test theirs against."""
 
 import base64
 from typing import Any
 
+from tokensense_otel.exporters.alertmanager.exporter import AlertmanagerExporter
 from tokensense_otel.exporters.console.exporter import ConsoleExporter
+from tokensense_otel.exporters.file.exporter import FileExporter
 from tokensense_otel.exporters.pagerduty.exporter import PagerDutyExporter
 from tokensense_otel.exporters.slack.exporter import SlackExporter
+from tokensense_otel.exporters.teams.exporter import TeamsExporter
 from tokensense_otel.exporters.testing import ExporterContract, Fault, HttpExporterContract
 from tokensense_otel.exporters.webhook.exporter import WebhookExporter
 
@@ -40,3 +43,36 @@ class TestPagerDuty(HttpExporterContract):
 
     def section(self, url: str) -> dict[str, Any]:
         return {"url": url, "routing_key": self.canary}
+
+
+class TestCloudEvents(TestWebhook):
+    def section(self, url: str) -> dict[str, Any]:
+        return {**super().section(url), "format": "cloudevents"}
+
+
+class TestAlertmanagerBody(TestWebhook):
+    def section(self, url: str) -> dict[str, Any]:
+        return {**super().section(url), "format": "alertmanager"}
+
+
+class TestTeams(HttpExporterContract):
+    exporter = TeamsExporter
+    max_bytes = 28_000
+    success = Fault(202)
+
+    def section(self, url: str) -> dict[str, Any]:
+        return {"webhook_url": url.replace("/hook", f"/{self.canary}")}
+
+
+class TestAlertmanager(HttpExporterContract):
+    exporter = AlertmanagerExporter
+
+    def section(self, url: str) -> dict[str, Any]:
+        return {"url": url, "headers": {"Authorization": f"Bearer {self.canary}"}}
+
+
+class TestFile(ExporterContract):
+    exporter = FileExporter
+
+    def section(self, url: str) -> dict[str, Any]:
+        return {"path": "insights.jsonl"}

@@ -24,6 +24,9 @@ BUILT_IN = {
     "webhook": "tokensense_otel.exporters.webhook.exporter:WebhookExporter",
     "slack": "tokensense_otel.exporters.slack.exporter:SlackExporter",
     "pagerduty": "tokensense_otel.exporters.pagerduty.exporter:PagerDutyExporter",
+    "teams": "tokensense_otel.exporters.teams.exporter:TeamsExporter",
+    "alertmanager": "tokensense_otel.exporters.alertmanager.exporter:AlertmanagerExporter",
+    "file": "tokensense_otel.exporters.file.exporter:FileExporter",
 }
 _PLUGINS = Plugins(GROUP, "exporter", BUILT_IN)
 _METHODS = ("render", "start", "send", "aclose")

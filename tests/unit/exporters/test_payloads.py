@@ -29,6 +29,11 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "webhook": {"url": "https://example.com/hook"},
     "slack": {"webhook_url": "https://hooks.slack.com/services/T/B/x"},
     "pagerduty": {"routing_key": "R0"},
+    "teams": {"webhook_url": "https://example.com/flow"},
+    "alertmanager": {"url": "http://alertmanager:9093", "labels": {"cluster": "eu-1"}},
+    "file": {"path": "insights.jsonl"},
+    "webhook-cloudevents": {"type": "webhook", "url": "https://example.com/hook", "format": "cloudevents"},
+    "webhook-alertmanager": {"type": "webhook", "url": "https://example.com/hook", "format": "alertmanager"},
 }
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -18,6 +18,11 @@ class WebhookConfig(HttpExporterConfig):
 
     url: SecretUrl
     """Where to post. It prints as stars, because a URL may hold a token."""
+
+    format: Literal["standard", "cloudevents", "alertmanager"] = "standard"
+    """The body: `standard` is `{type, timestamp, data}` of Standard Webhooks, `cloudevents` a CloudEvent in structured
+    JSON, `alertmanager` what Alertmanager posts (version 4), for receivers made for that. The headers, signature
+    included, are those of Standard Webhooks with each."""
 
     secret: tuple[Secret, ...] = ()
     """`whsec_` and base64 of 24 to 64 random bytes; while rotating, a list of the new and the old one: both sign.

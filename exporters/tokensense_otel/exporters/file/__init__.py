@@ -1,0 +1,1 @@
+"""Insights as lines of JSON in a file."""

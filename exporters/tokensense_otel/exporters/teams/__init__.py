@@ -1,0 +1,1 @@
+"""Insights as Adaptive Cards in Microsoft Teams."""
