@@ -14,6 +14,7 @@ from benchmarks.incidents.lanes import DAY_HOURS, Change, Lane, Shape, Values, W
 
 START_NS: Final = int(datetime(2026, 7, 20, tzinfo=UTC).timestamp()) * 1_000_000_000
 WARM_DAYS: Final = 14
+_NOTABLE: Final = 0.3
 
 FLAGSHIP: Final = (
     ("anthropic", "claude-opus-4-1"),
@@ -139,6 +140,19 @@ class Plan:
         lane = Lane(team=team.name, feature=feature, volume=volume, shape=shape, **settings)
         self.lanes.append(lane)
         return lane
+
+    def begin(self, team: Team, at: float, until: float) -> None:
+        """Let the lane added last be there for that time only.
+
+        A new feature that makes a good part of its team's calls is a jump, whatever else it is: to tell it in its first
+        week is neither right nor wrong.
+        """
+        lane = self.lanes[-1]
+        self.lanes[-1] = lane.only(at, until)
+        if at > 0 and lane.volume > _NOTABLE * team.volume:
+            jumps = ("SPIKE", "COST_SPIKE")
+            end = min(self.hours, at + 7 * DAY_HOURS)
+            self.near_miss(jumps[0], "a new feature", {"team": team.name}, at, end, may=jumps)
 
     def change(self, index: int, *changes: Change) -> None:
         self.lanes[index] = self.lanes[index].changed(*changes)

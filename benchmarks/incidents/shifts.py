@@ -174,9 +174,9 @@ def _prefixed(
     cached: Values = {"input": 1_750, "spread": 0.03, "prefixes": 1, "prompts": 0, "output": 220}
     shape = Shape(**(team.model("premium") | cached | values))
     at = plan.weekday(first_day=9, last_day=plan.days - 4, days=(0, 1, 2)) * DAY_HOURS + plan.random.uniform(7, 10)
-    lane = plan.add(team, f"prefix-{len(plan.lanes)}", 240, shape, week=office(0))
-    begin = at if always else at - 8 * DAY_HOURS
-    plan.lanes[-1] = lane.changed(Change(at, at + hours, shape=later)).only(begin, at + 4 * DAY_HOURS)
+    plan.add(team, f"prefix-{len(plan.lanes)}", 240, shape, week=office(0))
+    plan.change(len(plan.lanes) - 1, Change(at, at + hours, shape=later))
+    plan.begin(team, at if always else at - 8 * DAY_HOURS, at + 4 * DAY_HOURS)
     return {"team": team.name, "model": shape.model}, at, at + hours
 
 

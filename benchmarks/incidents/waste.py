@@ -22,8 +22,8 @@ def _lane(plan: Plan, rule: str, kind: str, volume: float, tier: str, values: Va
     shape = Shape(**(values if "model" in values else team.model(tier) | values))
     at = plan.morning(team, plan.weekday(first_day=1, last_day=max(2, plan.days - _LASTS_DAYS)))
     until = min(plan.hours, at + _LASTS_DAYS * DAY_HOURS)
-    lane = plan.add(team, feature, volume, shape)
-    plan.lanes[-1] = lane.only(at, until)
+    plan.add(team, feature, volume, shape)
+    plan.begin(team, at, until)
     scope = {"team": team.name, "model": shape.model}
     plan.incident(rule, kind, scope, at, until, size={"calls_a_day": volume, **numbers(values)}, **more)
 
@@ -44,14 +44,14 @@ def _miss(
     feature = f"no-{rule.lower().replace('_', '-')}-{len(plan.lanes)}"
     shape = Shape(**(values if "model" in values else team.model(tier) | values))
     plan.add(team, feature, volume, shape, **lane)
-    at = _fortnight(plan)
+    at = _fortnight(plan, team)
     plan.near_miss(rule, kind, {"team": team.name, "model": shape.model}, at, at + _FORTNIGHT_HOURS, may=may)
 
 
-def _fortnight(plan: Plan) -> float:
+def _fortnight(plan: Plan, team: Team) -> float:
     """When the lane added last begins, at a random midnight; two weeks later it ends."""
     at = float(DAY_HOURS * plan.random.randint(0, max(0, plan.days - 14)))
-    plan.lanes[-1] = plan.lanes[-1].only(at, at + _FORTNIGHT_HOURS)
+    plan.begin(team, at, at + _FORTNIGHT_HOURS)
     return at
 
 
@@ -140,8 +140,8 @@ def batch_eligible(plan: Plan) -> None:
         team, shape = _job(plan, tier, {"output": 600, "input": 1_500})
         at = 24.0 * plan.random.randint(1, 4) + hour
         until = min(plan.hours, at + 21 * DAY_HOURS)
-        lane = plan.add(team, f"job-{len(plan.lanes)}", 150, shape, week=nightly(hour), minutes=22, noisy=False)
-        plan.lanes[-1] = lane.only(at, until)
+        plan.add(team, f"job-{len(plan.lanes)}", 150, shape, week=nightly(hour), minutes=22, noisy=False)
+        plan.begin(team, at, until)
         scope = {"team": team.name, "model": shape.model}
         plan.incident("BATCH_ELIGIBLE", kind, scope, at, until, size={"calls_a_night": 150})
     for kind, values, week in (
@@ -151,7 +151,7 @@ def batch_eligible(plan: Plan) -> None:
     ):
         team, shape = _job(plan, "cheap", {"output": 500, **values})
         plan.add(team, f"no-job-{len(plan.lanes)}", 150, shape, week=week, minutes=22 if week != steady() else 60)
-        at = _fortnight(plan)
+        at = _fortnight(plan, team)
         scope = {"team": team.name, "model": shape.model}
         plan.near_miss("BATCH_ELIGIBLE", kind, scope, at, at + _FORTNIGHT_HOURS)
 
