@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.dataflow.rules.config import RulesConfig
 from tokensense_otel.service.config import Settings
-from tokensense_otel.service.loading import overrides, plugins, prices
+from tokensense_otel.service.loading import overrides, prices, rules
 from tokensense_otel.service.loading.document import Document, dotted, parse
 from tokensense_otel.service.loading.problems import Problems, describe
 from tokensense_otel.service.loading.references import References
@@ -53,7 +53,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     References(document, environ, base_dir, problems).resolve(Settings)
     overrides.apply(document, Settings, environ, problems)
     prices.bring_in(document, environ, base_dir, problems)
-    plugins.find(document, base_dir)
+    rules.bring_in(document, environ, base_dir, problems)
     settings = _check(document, base_dir, problems)
     return Loaded(settings, document.data, base_dir, Path(document.name).absolute() if document.name else None)
 
@@ -93,7 +93,7 @@ def check_rules(document: Document, base_dir: Path, environ: Mapping[str, str]) 
         document = Document(document.name, {"rules": document.data}, places)
     problems = Problems()
     References(document, environ, base_dir, problems).resolve(Settings)
-    plugins.find(document, base_dir)
+    rules.bring_in(document, environ, base_dir, problems)
     settings = _validate(document, problems)
     problems.raise_any()
     assert settings is not None  # noqa: S101 - otherwise there was a problem
@@ -140,9 +140,9 @@ def _validate(document: Document, problems: Problems) -> Settings | None:
         return None
     said = {("tenants", name): tenant.rules for name, tenant in settings.tenants.items()}
     said |= {("projects", name): project.rules for name, project in settings.projects.items()}
-    for place, rules in said.items():
+    for place, options in said.items():
         try:
-            settings.rules.overridden(rules)
+            settings.rules.overridden(options)
         except ValidationError as error:
             describe(error, RulesConfig, document, problems, (*place, "rules"))
     if not problems.lines:

@@ -89,7 +89,10 @@ class RulesWatch:
         return None if same and not _plugins(settings) else settings.rule_set
 
     def _signature(self) -> Signature:
-        paths = [] if self._path is None else [self._path, *_plugins(self._settings)]
+        if self._path is None:
+            return ()
+        named = self._settings.rules.file
+        paths = [self._path, *([Path(named)] if named else []), *_plugins(self._settings)]
         return tuple(map(_stat, paths))
 
 

@@ -156,3 +156,71 @@ def test_a_file_of_rules_may_stand_alone(tmp_path: Path) -> None:
         "plugins: ['./night.py:Night']\ncustom: [{name: A, metric: calls, compare: {above: 1}}]\n"
     )
     assert load_rules(tmp_path / "rules.yaml", {}).rules.names[-2:] == ("NIGHT", "A")
+
+
+def apart(folder: Path, rules: str, text: str = "rules: {file: mine/rules.yaml, SPIKE: {multiplier: 4}}") -> Loaded:
+    (folder / "mine").mkdir(exist_ok=True)
+    (folder / "mine" / "night.py").write_text(PLUGIN)
+    (folder / "mine" / "rules.yaml").write_text(rules)
+    (folder / "tokensense.yaml").write_text(text)
+    return load(folder / "tokensense.yaml", {"LIMIT": "9"})
+
+
+FAILURES = "custom: [{name: FAILURES, metric: errors, compare: {above: '${LIMIT}'}}]"
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_rules_may_be_kept_apart(tmp_path: Path, nested: bool) -> None:
+    """A file's rules hold as if they were written in the configuration, whose own word counts more; plugins are found
+    beside the file."""
+    text = f"SPIKE: {{multiplier: 9, min_calls: 5}}\nplugins: ['./night.py:Night']\n{FAILURES}\n"
+    if nested:
+        text = "rules:\n" + "".join(f"  {line}\n" for line in text.splitlines())
+    it = apart(tmp_path, text)
+    rules = it.settings.rules
+    assert (rules.of(Spike()).multiplier, rules.of(Spike()).min_calls) == (4, 5)
+    assert rules.names[-2:] == ("NIGHT", "FAILURES")
+    assert rules.custom[0].compare.above == "9"
+    assert rules.file == str(tmp_path / "mine" / "rules.yaml")
+    assert load_rules(tmp_path / "tokensense.yaml", {"LIMIT": "9"}).rules.names == rules.names
+
+
+@pytest.mark.parametrize(
+    ("rules", "text", "line"),
+    [
+        (
+            "SPIKE: {multiplyer: 1}",
+            "rules: {file: mine/rules.yaml}",
+            "mine/rules.yaml:1: rules.SPIKE.multiplyer: there is",
+        ),
+        (
+            "\ncustom: [{name: A, compare: {above: 1}}]",
+            "rules: {file: mine/rules.yaml}",
+            "mine/rules.yaml:2: rules.custom.0.metric: the key is",
+        ),
+        (
+            "custom: [{name: A, metric: calls, compare: {above: 1}}]",
+            "rules:\n  file: mine/rules.yaml\n  custom: [{name: A, metric: calls, compare: {above: 1}}]",
+            "tokensense.yaml:3: rules.custom.1.name: there is a rule A already",
+        ),
+        (
+            "projects: {}",
+            "rules: {file: mine/rules.yaml}",
+            "mine/rules.yaml:1: projects: a file of rules has no projects",
+        ),
+        (
+            "file: other.yaml",
+            "rules: {file: mine/rules.yaml}",
+            "mine/rules.yaml:1: file: a file of rules names no other",
+        ),
+        ("[a]", "rules: {file: mine/rules.yaml}", "mine/rules.yaml:1: this is not a mapping"),
+        ("", "rules: {file: none.yaml}", "tokensense.yaml:1: rules.file: none.yaml cannot be read (No such file"),
+        ("", "rules: {file: 5}", "tokensense.yaml:1: rules.file: this is not text; put it in quotes"),
+    ],
+)
+def test_problems_of_a_file_of_rules_have_its_line(tmp_path: Path, rules: str, text: str, line: str) -> None:
+    """Each problem is told where it is written, be that in the file or in the configuration."""
+    with pytest.raises(ConfigError) as caught:
+        apart(tmp_path, rules, text)
+    (said,) = str(caught.value).splitlines()
+    assert line in said

@@ -142,6 +142,17 @@ def test_a_plugin_is_watched_too(tmp_path: Path, said: Said) -> None:
     assert len(said) == 1
 
 
+def test_a_file_of_rules_is_watched_too(tmp_path: Path, said: Said) -> None:
+    """Rules that are kept apart are taken when their own file changes."""
+    (tmp_path / "rules.yaml").write_text("SPIKE: {min_calls: 7}")
+    file = File(tmp_path)
+    file.write("rules: {file: rules.yaml}")
+    watch = file.watch()
+    assert (min_calls(watch.rules), watch.look()) == (7, None)
+    (tmp_path / "rules.yaml").write_text("SPIKE: {min_calls: 12}")
+    assert [min_calls(watch.look()) for _ in range(2)] == [None, 12]
+
+
 def test_the_thread_gives_what_changed(file: File) -> None:
     """Started, it takes a file that it is asked to look at, and ends when it is stopped."""
     watch = file.watch()

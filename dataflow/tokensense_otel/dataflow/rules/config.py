@@ -22,6 +22,9 @@ _SectionsT = TypeVar("_SectionsT", bound="_Sections")
 
 
 class _Sections(Config):
+    file: str = ""
+    """A YAML file with more of what stands beneath `rules`, so that rules may be kept apart; what is written here counts
+    more. A relative path starts at the folder of the configuration file."""
     custom: tuple[RuleDefinition, ...] = ()
     """Rules of your own, written here. See docs/rules/language.md."""
     plugins: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from tokensense_otel.core.names import nearest
 from tokensense_otel.dataflow.rules.language.definition import OVERRIDABLE, RuleDefinition
 from tokensense_otel.dataflow.rules.rule import RuleConfig
 
-_SAME_FOR_ALL: Final = ("custom", "plugins")
+_SAME_FOR_ALL: Final = ("file", "custom", "plugins")
 _SIDES: Final = {"above", "below"}
 _KINDS: Final = ("baseline", "window", "budget")
 

@@ -60,7 +60,7 @@ def test_the_registry_lists_what_can_be_configured() -> None:
     """Every rule has a section in the configuration, a sentence, thresholds that exist and a docstring per option."""
     infos = rule_infos()
 
-    assert ["custom", "plugins", *(info.name for info in infos)] == list(RulesConfig.model_fields)
+    assert ["file", "custom", "plugins", *(info.name for info in infos)] == list(RulesConfig.model_fields)
     for info in infos:
         assert info.description.endswith(".")
         assert set(info.thresholds) <= set(info.defaults)
