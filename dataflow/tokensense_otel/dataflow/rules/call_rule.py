@@ -98,8 +98,9 @@ class CallRule(Rule[ConfigT, CallSeries]):
             series.sample(time_ns, call.trace_id, sign)
         if sign > 0:
             series.provider = call.provider
-            _remember(series, call.cost.price_id)
-            if fact.alternative is not None:
+            if call.cost.price_id not in series.prices:
+                _remember(series, call.cost.price_id)
+            if fact.alternative is not None and fact.alternative.price_id not in series.prices:
                 _remember(series, fact.alternative.price_id)
         return True
 
@@ -156,7 +157,7 @@ def _money(call: Call, alternative: Cost | None) -> tuple[int, int, int, int]:
 
 
 def _remember(series: CallSeries, price_id: str) -> None:
-    if price_id and price_id not in series.prices:
+    if price_id:
         series.prices = [*series.prices[1 - PRICES :], price_id]
 
 

@@ -4,9 +4,10 @@ It never forgets within its reach; now and then it takes a key for seen that was
 """
 
 import hashlib
+from struct import Struct
 from typing import Any, Final
 
-_HASHES: Final = 4
+_numbers: Final = Struct("<4I").unpack
 
 
 def digest(key: tuple[str, ...]) -> bytes:
@@ -50,5 +51,7 @@ class Rotating:
         self._turned_ns, self._held, halves = state
         self._halves = [bytearray(half) for half in halves]
 
-    def _places(self, key: bytes) -> list[int]:
-        return [int.from_bytes(key[at : at + 4], "little") % self._bits for at in range(0, 4 * _HASHES, 4)]
+    def _places(self, key: bytes) -> tuple[int, int, int, int]:
+        bits = self._bits
+        one, two, three, four = _numbers(key)
+        return one % bits, two % bits, three % bits, four % bits

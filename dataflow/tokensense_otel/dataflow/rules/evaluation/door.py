@@ -5,11 +5,12 @@ one that waited longest is given up; a Bloom filter still knows that it came, so
 at once. What such a key then counts is a lower bound: a finding may come a call late, and never falsely.
 """
 
+from struct import Struct
 from typing import Any, Final
 
 import msgspec
 
-from tokensense_otel.core.call import Call
+from tokensense_otel.core.call import Call, CostKind
 from tokensense_otel.dataflow.rules.evaluation.bloom import Rotating
 
 CAPACITY: Final = 1_000
@@ -19,16 +20,18 @@ REACH: Final = 65_536
 LINGER_NS: Final = 30 * 86_400 * 1_000_000_000
 """No window reaches further back."""
 
-_TIME: Final = 8
+_head: Final = Struct(">QQI?")
+"""Event time, nano-dollars, calls, and whether it forbids that its key ever fires; the encoded call follows."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Call).decode
 
 
-class GivenUp(msgspec.Struct, frozen=True):
-    """A first call that was not kept, and whether it forbids that its key ever fires."""
+class GivenUp(msgspec.Struct, frozen=True, gc=False):
+    """A first call that was not kept: its key, what it counted, and whether it forbids that its key ever fires."""
 
     key: bytes
-    call: Call
+    calls: int
+    nanos: int
     forbids: bool
 
 
@@ -36,7 +39,7 @@ class Door:
     __slots__ = ("_first", "_known", "given_up")
 
     def __init__(self) -> None:
-        # By digest, oldest first: event time (8 bytes), whether it forbids (1 byte), the call.
+        # By digest, oldest first.
         self._first: dict[bytes, bytes] = {}
         self._known = Rotating(8 * REACH, span_ns=LINGER_NS, most=REACH)
         self.given_up: GivenUp | None = None
@@ -49,13 +52,15 @@ class Door:
         """Whether the call stays at the door: the key was not seen before. Else it may enter, after `take`."""
         if key in self._first or self._known.holds(key):
             return False
-        self._first[key] = time_ns.to_bytes(_TIME, "big") + bytes([forbids]) + _encode(call)
+        cost = call.cost
+        nanos = 0 if cost.kind is CostKind.UNKNOWN else max(0, cost.low)
+        self._first[key] = _head.pack(max(0, time_ns), nanos, call.count, forbids) + _encode(call)
         self.given_up = None
         if len(self._first) > CAPACITY:
             oldest = next(iter(self._first))
-            given_up_ns, forbade, first = _parts(self._first.pop(oldest))
-            self._known.add(oldest, max(given_up_ns, time_ns))
-            self.given_up = GivenUp(oldest, first, forbade)
+            then_ns, nanos, calls, forbade = _head.unpack_from(self._first.pop(oldest))
+            self._known.add(oldest, max(then_ns, time_ns))
+            self.given_up = GivenUp(oldest, calls, nanos, forbade)
         return True
 
     def take(self, key: bytes) -> tuple[int, Call] | None:
@@ -63,13 +68,12 @@ class Door:
         waited = self._first.pop(key, None)
         if waited is None:
             return None
-        time_ns, _, call = _parts(waited)
-        return time_ns, call
+        return _head.unpack_from(waited)[0], _decode(waited[_head.size :])
 
     def take_back(self, key: bytes, call: Call) -> None:
         """A reversal: the call that waits was none after all."""
         waited = self._first.get(key)
-        if waited is not None and waited[_TIME + 1 :] == _encode(call):
+        if waited is not None and waited[_head.size :] == _encode(call):
             del self._first[key]
 
     def advance(self, now_ns: int) -> None:
@@ -77,7 +81,7 @@ class Door:
         limit = now_ns - LINGER_NS
         while self._first:
             oldest = next(iter(self._first))
-            if int.from_bytes(self._first[oldest][:_TIME], "big") > limit:
+            if _head.unpack_from(self._first[oldest])[0] > limit:
                 break
             del self._first[oldest]
 
@@ -88,7 +92,3 @@ class Door:
         first, known = state
         self._first = dict(first)
         self._known.load(known)
-
-
-def _parts(waited: bytes) -> tuple[int, bool, Call]:
-    return int.from_bytes(waited[:_TIME], "big"), bool(waited[_TIME]), _decode(waited[_TIME + 1 :])

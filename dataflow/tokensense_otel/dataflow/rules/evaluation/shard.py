@@ -209,7 +209,7 @@ class RuleShard:
         if name and table.door.wait(name, call, time_ns, forbids=rule.forbids(fact)):
             given_up = table.door.given_up
             if given_up is not None:
-                table.give_up(given_up.call)
+                table.other.add(given_up.calls, given_up.nanos)
                 if given_up.forbids:
                     table.doubt(given_up.key, time_ns)
             return None
