@@ -1,9 +1,11 @@
 """Rules of one's own in the configuration: YAML and Python, for tenants and projects; problems by file and line."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
+from tokensense_otel.core import plugins
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.dataflow.rules.builtin.spike import Spike
 from tokensense_otel.service.handshake import encode_settings, read_settings
@@ -224,3 +226,19 @@ def test_problems_of_a_file_of_rules_have_its_line(tmp_path: Path, rules: str, t
         apart(tmp_path, rules, text)
     (said,) = str(caught.value).splitlines()
     assert line in said
+
+
+def test_an_installed_package_gives_rules_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name in the group `tokensense.rules` is loaded; one that cannot be says whose it is."""
+    (tmp_path / "night_rules.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = [
+        EntryPoint("night", "night_rules:Night", "tokensense.rules"),
+        EntryPoint("broken", "night_rules:Nothing", "tokensense.rules"),
+    ]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point for point in found if point.group == group])
+    assert loaded(tmp_path, "rules: {plugins: [night], NIGHT: {min_calls: 4}}").settings.rules.names[-1] == "NIGHT"
+    with pytest.raises(ConfigError, match="broken of night_rules:Nothing cannot be loaded: AttributeError"):
+        loaded(tmp_path, "rules: {plugins: [broken]}")
+    with pytest.raises(ConfigError, match="no rule is called 'nigth'; did you mean night"):
+        loaded(tmp_path, "rules: {plugins: [nigth]}")
