@@ -34,7 +34,7 @@ BLIND_NS: Final = 900 * SECOND_NS
 class SilenceSeries(CallSeries):
     """`calls` are those of each hour of Unix time; a reversal takes a call out, but not that the source spoke."""
 
-    __slots__ = ("_first", "_gaps", "_watched_ns", "calls", "since_ns")
+    __slots__ = ("_first", "_gaps", "_known", "_newest", "_watched_ns", "calls", "since_ns")
 
     def __init__(self) -> None:
         super().__init__(Rolling.over(HOUR_NS, 1))
@@ -46,6 +46,10 @@ class SilenceSeries(CallSeries):
         self._watched_ns = 0
         self._first = 0
         """The oldest of the hours."""
+        self._known: dict[int, int] = {}
+        """What `_usual` is for hours that were asked for; it depends on hours a day and more before each."""
+        self._newest = 0
+        """The newest of them."""
 
     @property
     def empty(self) -> bool:
@@ -79,12 +83,14 @@ class SilenceSeries(CallSeries):
         else:
             self.calls[hour] = count
             self._forget(hour)
+        self._changed(hour)
 
     def take_out(self, time_ns: int, count: int) -> None:
         """Calls were none after all."""
         hour = time_ns // HOUR_NS
         if hour in self.calls:
             self.calls[hour] = max(0, self.calls[hour] - count)
+            self._changed(hour)
 
     def advance(self, now_ns: int) -> bool:
         if self._watched_ns and now_ns - self._watched_ns > BLIND_NS:
@@ -104,7 +110,12 @@ class SilenceSeries(CallSeries):
         That is the lower median of the same hour of the week in the weeks before, or of the day on days of the same
         kind, whichever is less, and of the hour itself, the one before or the one after: daylight saving moves them.
         """
-        return min(self._usual(each) for each in (hour - 1, hour, hour + 1))
+        known = self._known
+        for each in (hour - 1, hour, hour + 1):
+            if each not in known:
+                known[each] = self._usual(each)
+                self._newest = max(self._newest, each)
+        return min(known[hour - 1], known[hour], known[hour + 1])
 
     def missed_milli(self, until_ns: int) -> int:
         """Thousandths of calls that were usual from `since_ns` to `until_ns`."""
@@ -156,6 +167,10 @@ class SilenceSeries(CallSeries):
         ][:_DAYS]
         known = [median_low(some) for some, least in ((weeks, 1), (days, 2)) if len(some) >= least]
         return min(known, default=0)
+
+    def _changed(self, hour: int) -> None:
+        if self._newest >= hour + _DAY or len(self._known) > _WEEK:
+            self._known, self._newest = {}, 0
 
     def _forget(self, hour: int) -> None:
         for old in [each for each in self.calls if each <= hour - _KEPT]:

@@ -21,13 +21,13 @@ class TelemetrySilentConfig(RuleConfig):
 
     keep_firing_for: Duration = Duration("1m")
     """How long a source has to speak again before the finding is resolved."""
-    min_missed_calls: int = Field(default=20, ge=1)
+    min_missed_calls: int = Field(default=10, ge=1)
     """The rule fires after a silence in which so many calls were usual, at the pace at which they came of late."""
     gap_multiple: float = Field(default=3.0, ge=1)
     """Those have to be this many times as many as were usual in the longest gap of the last two weeks."""
     min_silence: Duration = Duration("15m")
     """The shortest silence that is told, however many calls are usual."""
-    min_history: Duration = Duration("3d")
+    min_history: Duration = Duration("7d")
     """How long a source has to be known before its silence can mean anything."""
     min_calls: int = Field(default=100, ge=1)
     """Calls in five weeks that make a source worth watching."""

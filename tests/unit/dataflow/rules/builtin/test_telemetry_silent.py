@@ -46,10 +46,11 @@ def _sent(number: int, end_ns: int, count: int, service: str = "bot", team: str 
 
 
 class Days:
-    """A shard that lives through days; what it told is in `told`."""
+    """A shard that lives through days; what it told is in `told`. Twenty calls have to be missed, if nothing else is
+    said."""
 
     def __init__(self, **options: object) -> None:
-        self.shard = Shard(only("TELEMETRY_SILENT", **options))
+        self.shard = Shard(only("TELEMETRY_SILENT", **{"min_missed_calls": 20} | options))
         self.now = 0
 
     def live(self, until: int, habit: Habit, **where: str) -> list[Insight]:
@@ -79,6 +80,13 @@ def test_a_source_that_stops_is_told_and_over_when_it_speaks() -> None:
     assert told[0].estimated_monthly_savings_usd is None
     again = days.live(NOON + 4 * HOUR, always)
     assert statuses(again) == [Status.RESOLVED]
+
+
+def test_as_it_comes_three_usual_gaps_are_a_silence() -> None:
+    """Ten calls would be missed after a quarter of an hour, but six minutes are 4 calls and three times that are 12."""
+    days = Days(min_missed_calls=10)
+    days.live(NOON, always)
+    assert days.still(NOON + HOUR)[0].detected_at == "2026-11-16T12:20:00Z"
 
 
 def test_a_silence_that_is_usual_is_none() -> None:
