@@ -246,6 +246,8 @@ class RuleShard:
             key = (sample.tenant, sample.project, *parts)
             series = each.table.find(key, each.config)
             if series is None:
+                if rule.unbounded:
+                    continue  # such keys are opened by calls, past the door
                 series = rule.new_series(each.config)
                 if not each.table.add(key, series, time_ns):
                     continue

@@ -31,7 +31,11 @@ def _use(number: int, time_ns: int, **changes: Any) -> ToolUse:
 
 
 def _uses(shard: Shard, *uses: ToolUse) -> list[Insight]:
+    """Uses of tools, in sessions that have two calls before: tools alone are no session."""
     told: list[Insight] = []
+    for team, session in {(use.team, use.session): None for use in uses}:
+        where = Dimensions(team=team, session=session)
+        shard.post([_call(9_000 + number, uses[0].time_ns - SECOND, 10, dimensions=where) for number in range(2)])
     for use in uses:
         told += shard.shard.ingest([], [use], use.time_ns)
     return told
@@ -149,6 +153,14 @@ def test_a_tool_called_over_and_over_is_a_sign(uses: int, fires: bool) -> None:
 def test_tools_of_a_healthy_session_are_none(uses: list[ToolUse]) -> None:
     """Other arguments, patient polling, the same use told twice and two sessions are no repeats."""
     assert _uses(_shard(), *uses) == []
+
+
+def test_tools_without_calls_open_no_session() -> None:
+    """A session is known by its calls, so that tools of any number of traces take no memory."""
+    shard = _shard()
+    for number in range(30):
+        assert shard.shard.ingest([], [_use(1, NOON + number * SECOND)], NOON + number * SECOND) == []
+    assert shard.shard.next_wake() is None
 
 
 def test_what_is_taken_back_is_no_evidence() -> None:
