@@ -4,8 +4,9 @@ Each says how many tokens were paid in full that could have been read, or `None`
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import Field
 
@@ -19,8 +20,10 @@ FELL: Final = "fell"
 UNREAD: Final = "unread"
 NEVER: Final = "never"
 BASELINE: Final = "baseline"
-SIGMAS: Final = 4
-"""Standard deviations by which a hit rate has to have fallen: once in 30,000 times it does by accident."""
+MIN_DAYS: Final = 2
+"""Days before on which there were calls at these hours, without which nothing is compared."""
+SIGMAS: Final = 5
+"""Standard deviations by which a hit rate has to have fallen; calls come in bursts, so fewer would be accidents."""
 FIELDS: Final = ("calls", "input_tokens", "cached_tokens", "write_calls", "written_tokens", "write_surcharge_nanos")
 
 
@@ -37,12 +40,13 @@ class PrefixCacheMissConfig(WindowConfig):
     """The shortest time of which the hit rate is taken, so that a cold start is over by then."""
     baseline: Window = Duration("7d")
     """The time before, with which it is compared."""
-    min_baseline_calls: int = Field(default=200, ge=1)
-    """Such calls in the time before, without which nothing is compared."""
+    min_baseline_calls: int = Field(default=50, ge=1)
+    """Such calls at these hours of the days before, without which nothing is compared."""
     min_baseline_hit_rate: float = Field(default=0.2, gt=0, lt=1)
-    """Share of the input tokens that has to have been cached in the time before for its loss to matter."""
+    """Share of the input tokens that has to have been cached then for its loss to matter."""
     min_drop: float = Field(default=0.5, gt=0, le=1)
-    """The rule fires while the hit rate is lower than before by more than this share of it."""
+    """The rule fires while the hit rate is lower than then, and than in all the time before, by more than this share of
+    it."""
     min_write_calls: int = Field(default=20, ge=1)
     """Or: calls in the window that wrote to the cache more than an hour ago, with (almost) nothing read since."""
     max_read_share: float = Field(default=0.05, ge=0, lt=1)
@@ -57,8 +61,68 @@ class PrefixCacheMissConfig(WindowConfig):
     """Shorter prompts are left out."""
 
 
-def _newest(series: PrefixSeries, calls_needed: int, recent_ns: int) -> tuple[int, int, int, int] | None:
-    """(from, calls, input, cached) of the newest buckets that are as long and hold as many calls as asked for."""
+class Stretch(NamedTuple):
+    """What the calls of some time add up to."""
+
+    calls: int
+    input: int
+    cached: int
+
+    def lower(self, before: "Stretch", config: PrefixCacheMissConfig) -> bool:
+        """Whether there was enough in the cache before, and less by enough is now."""
+        return (
+            before.calls >= config.min_baseline_calls
+            and before.cached > 0
+            and before.cached >= config.min_baseline_hit_rate * before.input
+            and self.cached * before.input < (1 - config.min_drop) * before.cached * self.input
+        )
+
+
+def fell(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
+    """The hit rate of the newest calls is far below that of the days before, as a whole and at these hours.
+
+    It has to be so of as many calls as it takes for such a fall to be `SIGMAS` standard deviations of the number of
+    hits: the lower the rate was, the more it varies by itself. An open finding stays so while the newest are low.
+    """
+    days = series.windows[BASELINE].totals
+    if days[2] <= 0 or days[2] < config.min_baseline_hit_rate * days[1]:
+        return None
+    newest = _newest(series, config.min_calls, config.recent)
+    if newest is None or not newest[1].lower(_rest(days, newest[1]), config):
+        return None
+    if series.episode.firing and series.cause == FELL:
+        same_hours = _sum(_same_hours(series, newest[0])[0])
+        enough = same_hours.calls >= config.min_baseline_calls and same_hours.cached >= (
+            config.min_baseline_hit_rate * same_hours.input
+        )
+        if enough and not newest[1].lower(same_hours, config):
+            return None
+        return _missed(newest[1], Stretch(0, series.base[1], series.base[0]))
+    same_hours = _sum(_same_hours(series, newest[0])[0])
+    if not newest[1].lower(same_hours, config):
+        return None
+    varies = SIGMAS**2 * (same_hours.input - same_hours.cached) / (same_hours.cached * config.min_drop**2)
+    newest = _newest(series, max(config.min_calls, math.ceil(varies)), config.recent)
+    if newest is None:
+        return None
+    begin_ns, now = newest
+    each, scale = _same_hours(series, begin_ns)
+    earlier, _ = _same_hours(series, begin_ns, earlier=1)
+    same_hours = _sum(each)
+    befores = (same_hours, _sum(earlier), _rest(days, now))
+    if len(each) < MIN_DAYS or not all(now.lower(before, config) for before in befores):
+        return None
+    # At less traffic prompts may be too far apart for the cache; as many cached tokens as ever mean that it works.
+    if 4 * now.calls * len(each) < 3 * scale * same_hours.calls:
+        return None
+    if 2 * now.cached >= scale * max(day.cached for day in each):
+        return None
+    series.base, series.recent = (same_hours.cached, same_hours.input), (begin_ns, *now)
+    return _missed(now, same_hours)
+
+
+def _newest(series: PrefixSeries, calls_needed: int, recent_ns: int) -> tuple[int, Stretch] | None:
+    """(from, sums) of the newest buckets that are as long and hold as many calls as asked for."""
     window = series.window
     calls = count = cached = 0
     head, first = window.head, window.first()
@@ -69,62 +133,38 @@ def _newest(series: PrefixSeries, calls_needed: int, recent_ns: int) -> tuple[in
         bucket = window.at(at)
         calls, count, cached = calls + bucket[0], count + bucket[1], cached + bucket[2]
         if at <= least and calls >= calls_needed:
-            return at * window.size_ns, calls, count, cached
+            return at * window.size_ns, Stretch(calls, count, cached)
     return None
 
 
-def fell(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:
-    """The hit rate of the newest calls is far below that of the days before.
+def _same_hours(series: PrefixSeries, begin_ns: int, earlier: int = 0) -> tuple[list[Stretch], Fraction]:
+    """From `begin_ns` to now on each day before that had calls then, and how much of that time it is.
 
-    It has to be so of as many calls as it takes for such a fall to be `SIGMAS` standard deviations of the number of
-    hits: the lower the rate was, the more it varies by itself. An open finding stays so while the newest are low.
+    The days' buckets are wide, so that in the morning they hold what comes later: see also those `earlier` by one.
     """
-    days = series.windows[BASELINE].totals
-    newest = _newest(series, config.min_calls, config.recent) if days[2] > 0 else None
-    if newest is None or not _lower(newest, days, config):
-        return None
-    if not (series.episode.firing and series.cause == FELL):
-        varies = SIGMAS**2 * (days[1] - days[2]) / (days[2] * config.min_drop**2)
-        newest = _newest(series, max(config.min_calls, math.ceil(varies)), config.recent)
-        if newest is None or not _lower(newest, days, config):
-            return None
-        usual_calls, usual_cached = _usual(series, newest[0])
-        if 2 * newest[1] < usual_calls or 2 * newest[3] >= usual_cached:
-            return None
-    _, _, count, cached = newest
-    base_cached, base_count = days[2] - cached, days[1] - count
-    series.base, series.recent = (base_cached, base_count), newest
-    return (base_cached * count - cached * base_count) // base_count
-
-
-def _lower(newest: tuple[int, int, int, int], days: list[int], config: PrefixCacheMissConfig) -> bool:
-    """Whether there was enough in the cache before, and less by enough is now."""
-    _, calls, count, cached = newest
-    before, base_count, base_cached = days[0] - calls, days[1] - count, days[2] - cached
-    return (
-        before >= config.min_baseline_calls
-        and base_cached > 0
-        and base_cached >= config.min_baseline_hit_rate * base_count
-        and cached * base_count < (1 - config.min_drop) * base_cached * count
-    )
-
-
-def _usual(series: PrefixSeries, begin_ns: int) -> tuple[Fraction, Fraction]:
-    """(calls, cached tokens) from `begin_ns` to now at these hours on the busiest of the days before."""
     days = series.windows[BASELINE]
-    size_ns, a_day = days.size_ns, DAY_NS // days.size_ns
+    size_ns, a_day, first = days.size_ns, DAY_NS // days.size_ns, days.first()
     end_ns = series.window.bounds()[1]
-    begin, end = begin_ns // size_ns, -(-end_ns // size_ns)
-    first = days.first() or begin
-    # Days of which no such hours are remembered are left out; a key that is younger than a day has its mean.
-    shifts = [shift for shift in range(a_day, begin - first + a_day, a_day) if end - shift > first]
-    if not shifts:
-        scale = Fraction(end_ns - begin_ns, (end - first) * size_ns)
-        return days.totals[0] * scale, days.totals[2] * scale
-    sums = [[days.at(at - shift) for at in range(begin, end)] for shift in shifts]
-    scale = Fraction(end_ns - begin_ns, (end - begin) * size_ns)
-    calls = max(sum(bucket[0] for bucket in each) for each in sums)
-    return calls * scale, max(sum(bucket[2] for bucket in each) for each in sums) * scale
+    begin, end = begin_ns // size_ns - earlier, -(-end_ns // size_ns) - earlier
+    found = []
+    for shift in range(a_day, begin - (begin if first is None else first) + 1, a_day):
+        day = _sum(Stretch(*days.at(at - shift)[:3]) for at in range(begin, end))
+        if day.calls > 0:
+            found.append(day)
+    return found, Fraction(end_ns - begin_ns, (end - begin) * size_ns)
+
+
+def _sum(some: Iterable[Stretch]) -> Stretch:
+    return Stretch(*(sum(column) for column in zip((0, 0, 0), *some, strict=True)))
+
+
+def _rest(totals: Sequence[int], newest: Stretch) -> Stretch:
+    return Stretch(totals[0] - newest.calls, totals[1] - newest.input, totals[2] - newest.cached)
+
+
+def _missed(now: Stretch, before: Stretch) -> int:
+    """Tokens that would have been cached at the rate of before, and were not."""
+    return (before.cached * now.input - now.cached * before.input) // before.input
 
 
 def unread(series: PrefixSeries, config: PrefixCacheMissConfig) -> int | None:

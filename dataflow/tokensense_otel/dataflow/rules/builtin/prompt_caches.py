@@ -14,6 +14,7 @@ minutes, up to an hour)."""
 
 _CLAUDE: Final = "https://platform.claude.com/docs/en/build-with-claude/prompt-caching"
 _OPENAI: Final = "https://developers.openai.com/api/docs/guides/prompt-caching"
+_GROK: Final = "https://docs.x.ai/developers/advanced-api-usage/prompt-caching/best-practices"
 _GEMINI: Final = "https://ai.google.dev/gemini-api/docs/caching"
 
 
@@ -35,6 +36,8 @@ _TABLE: Final[tuple[tuple[re.Pattern[str], PromptCache], ...]] = tuple(
         # The newest are said to need less than Opus 4.5's 4,096; nothing is concluded below the largest.
         (r"claude-", PromptCache(4_096, True, _CLAUDE)),
         (r"(?:^|[/.:])(?:gpt-4o|gpt-4\.1|gpt-[5-9]|o[134](?:-|$))", PromptCache(1_024, False, _OPENAI)),
+        # No minimum is published, and hits are not guaranteed; nothing is concluded below what others need.
+        (r"(?:^|[/.:])grok-", PromptCache(1_024, False, _GROK)),
         (r"gemini-2\.5-flash", PromptCache(2_048, False, _GEMINI)),
         (r"gemini-(?:2\.5-pro|[3-9])", PromptCache(4_096, False, _GEMINI)),
     )

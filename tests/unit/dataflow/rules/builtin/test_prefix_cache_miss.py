@@ -178,14 +178,14 @@ class TestFell:
         assert (told[0].started_at, observed(told[0])["since_version"]) == ("2026-11-02T14:35:00Z", "1.1")
 
     def test_a_low_hit_rate_needs_more_calls(self) -> None:
-        """A rate of 30 % varies more than one of 80 %: 150 calls are needed to see it halved, not thirty."""
+        """A rate of 30 % varies more than one of 80 %: 234 calls are needed to see it halved, not thirty."""
         shard = misses(recent="15m")
         days_before(shard, Tokens(5_000, 10, 1_500), a_day=2_880)
-        told = shard.post(prompts(240, Tokens(5_000, 10, 0), start=NOON, step=30 * SECOND, prefix_hash=""))
+        told = shard.post(prompts(300, Tokens(5_000, 10, 0), start=NOON, step=30 * SECOND, prefix_hash=""))
 
-        # 16 × 0.7 / (0.3 × 0.5²) = 149.3
+        # 25 × 0.7 / (0.3 × 0.5²) = 233.3
         assert causes(told) == ["fell"]
-        assert observed(told[0])["recent"]["calls"] >= 150
+        assert observed(told[0])["recent"]["calls"] >= 234
 
     def test_after_a_long_incident_it_is_over_once(self) -> None:
         """When the cache works again after three days, the finding resolves and does not come back."""
@@ -251,6 +251,27 @@ class TestFell:
         cold = prompts(30, Tokens(5_000, 10, 0), start=NOON + MINUTE, version="1.1", prefix_hash="")
         warm = prompts(200, self.BEFORE, start=NOON + 16 * MINUTE, first=2_000, version="1.1", prefix_hash="")
         assert shard.post([*cold, *warm]) == []
+
+    def test_a_rate_that_falls_every_night_is_silent_and_a_broken_day_is_not(self) -> None:
+        """At night prompts are too far apart for the cache, as always; at ten in the morning the same rate is told."""
+        shard = misses()
+        night, number = Tokens(5_000, 10, 1_000), 0
+        fired: list[tuple[int, int]] = []
+        for day in range(5):
+            midnight = NOON + day * DAY - 12 * HOUR
+            for hour in range(24):
+                busy = 8 <= hour < 20
+                sent = prompts(
+                    60 if busy else 12,
+                    self.BEFORE if busy and day < 4 else night,
+                    start=midnight + hour * HOUR,
+                    step=MINUTE if busy else 5 * MINUTE,
+                    first=number,
+                    prefix_hash="",
+                )
+                number += len(sent)
+                fired += [(day, hour) for _ in causes(shard.post(sent))]
+        assert fired == [(4, 10)]
 
     def test_a_lull_is_silent(self) -> None:
         """With less than half of the usual traffic prompts may be too far apart for a cache: nothing is concluded."""
