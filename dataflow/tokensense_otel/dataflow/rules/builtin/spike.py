@@ -18,6 +18,8 @@ class SpikeConfig(SurgeConfig):
 
     severity: Severity = Severity.LOW
     """`high`, `medium` or `low`."""
+    six_hour_multiplier: float = Field(default=2.5, gt=1)
+    """The factor for the last six hours."""
     min_calls: int = Field(default=100, ge=1)
     """Calls of the day, of the six hours or of the hour before the rule may fire."""
 

@@ -40,7 +40,9 @@ class SurgeConfig(RuleConfig):
     """Thresholds of a surge."""
 
     multiplier: float = Field(default=3.0, gt=1)
-    """The rule fires while the current UTC day, or the last six hours, are above what is usual by this factor."""
+    """The rule fires while the current UTC day is above what is usual by this factor."""
+    six_hour_multiplier: float = Field(default=3.0, gt=1)
+    """The factor for the last six hours."""
     hour_multiplier: float = Field(default=5.0, gt=1)
     """The factor for a single hour, which varies more."""
     min_impact: float = Field(default=0.25, ge=0, le=10)
@@ -117,17 +119,24 @@ class SurgeSeries(CallSeries):
         """(first hour, last hour, bar, noise) of each stretch that is judged at an hour: it has to be above its bar.
 
         Beyond the factor: a quarter beyond the highest tenth of days, beyond noise, and by so much of a usual day that
-        it is worth telling.
+        it is worth telling. What is open stays so while it is above the factor and worth half as much.
         """
-        baseline = self.baseline(hour)
-        asked: tuple[float, ...] = (hour, config.multiplier, config.hour_multiplier, config.min_impact)
+        baseline, firing = self.baseline(hour), self.episode.firing
+        asked: tuple[float, ...] = (
+            hour,
+            firing,
+            config.multiplier,
+            config.six_hour_multiplier,
+            config.hour_multiplier,
+            config.min_impact,
+        )
         if self._asked == asked:
             return self._bars
         midnight = hour - hour % DAY_HOURS
         stretches = [
             (hour, hour, config.hour_multiplier, HOURS_NOISE),
             (hour - 1, hour - 1, config.hour_multiplier, HOURS_NOISE),
-            (hour - SIX + 1, hour, config.multiplier, HOURS_NOISE),
+            (hour - SIX + 1, hour, config.six_hour_multiplier, HOURS_NOISE),
         ]
         if hour > midnight:
             stretches.append((midnight, midnight + DAY_HOURS - 1, config.multiplier, DAY_NOISE))
@@ -135,8 +144,12 @@ class SurgeSeries(CallSeries):
         self._asked, self._bars = asked, []
         for first, last, multiplier, noise in stretches:
             expected, high, spread = baseline.usual(last - midnight, last - first + 1)
-            bar = max(math.floor(multiplier * expected), high * 5 // 4, expected + noise * spread, expected + impact)
-            self._bars.append((first, last, bar, noise))
+            bar = math.floor(multiplier * expected)
+            if firing:
+                self._bars.append((first, last, max(bar, expected + impact // 2), 0))
+            else:
+                bar = max(bar, high * 5 // 4, expected + noise * spread, expected + impact)
+                self._bars.append((first, last, bar, noise))
         return self._bars
 
     def state(self) -> list[Any]:
@@ -160,12 +173,13 @@ class SurgeRule(CallRule[ConfigT]):
     names: tuple[str, str]
     thresholds: ClassVar[tuple[str, ...]] = (
         "multiplier",
+        "six_hour_multiplier",
         "hour_multiplier",
         "min_impact",
         "baseline_days",
         "min_history_days",
     )
-    above = ("multiplier", "hour_multiplier")
+    above = ("multiplier", "six_hour_multiplier", "hour_multiplier")
     takes_sums = True
 
     @abstractmethod
@@ -223,7 +237,7 @@ class SurgeRule(CallRule[ConfigT]):
             usual = baseline.usual(last - day * DAY_HOURS, length).expected
             # Chance comes in calls: that many of them may come at random.
             over = now - usual
-            if over * over <= noise * noise * usual * self.unit(series):
+            if noise and over * over <= noise * noise * usual * self.unit(series):
                 continue
             size = now * 1_000 // max(1, usual, baseline.whole_day().expected // DAY_HOURS)
             if found is None or size > found.size:
