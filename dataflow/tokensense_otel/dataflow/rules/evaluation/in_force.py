@@ -23,20 +23,20 @@ class Rules(msgspec.Struct, frozen=True):
     """All of them. `named` has those too that are off, so that what they said before can be closed."""
 
     named: dict[str, InForce]
-    calls: list[tuple[InForce, CallRule[Any]]]
+    calls: dict[str, InForce]
     samples: dict[type[Any], list[InForce]]
 
 
 def in_force(config: RulesConfig, tables: dict[str, Table]) -> Rules:
     """The rules that have a table, as `config` sets them."""
-    rules = Rules({}, [], {})
+    rules = Rules({}, {}, {})
     for name, table in tables.items():
         rule, options = table.rule, config.of(name)
         each = rules.named[name] = InForce(table, rule, options, rule.softened(options))
         if not options.enabled:
             continue
         if isinstance(rule, CallRule):
-            rules.calls.append((each, rule))
+            rules.calls[name] = each
         if rule.sample_type is not None:
             rules.samples.setdefault(rule.sample_type, []).append(each)
     return rules

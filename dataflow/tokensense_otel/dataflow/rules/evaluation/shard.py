@@ -1,12 +1,13 @@
 """One shard of the rules: takes postings and samples as they come, tells transitions, keeps plain state.
 
-Every posting is judged on its own, in event time, before the next one is taken, so what fires depends on the order
-of the postings only and never on how they were batched. `now_ns` is log time. Idle keys are judged by `advance`: all of
-them at quarter hours, those with an open finding as soon as something leaves their window or they are due. The caller
-asks `next_wake` and needs one timer for the whole shard.
+Every rule judges each posting on its own, in event time, before it takes the next one, so what fires depends on the
+order of the postings only and never on how they were batched. `now_ns` is log time. Idle keys are judged by `advance`:
+all of them at quarter hours, those with an open finding as soon as something leaves their window or they are due. The
+caller asks `next_wake` and needs one timer for the whole shard.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ from tokensense_otel.dataflow.rules.evaluation.compose import compose
 from tokensense_otel.dataflow.rules.evaluation.durations import SECOND_NS
 from tokensense_otel.dataflow.rules.evaluation.episodes import step
 from tokensense_otel.dataflow.rules.evaluation.in_force import InForce, Rules, in_force
+from tokensense_otel.dataflow.rules.evaluation.parting import partings
 from tokensense_otel.dataflow.rules.evaluation.series import CallSeries, Series, carry_over, restore
 from tokensense_otel.dataflow.rules.evaluation.table import Key, Other, Sizes, Table
 from tokensense_otel.dataflow.rules.rule import Level
@@ -48,6 +50,10 @@ class Sample(Protocol):
     def time_ns(self) -> int: ...
 
 
+Item = tuple[Posting, int, Rules]
+"""A posting, its event time, and the rules in force for it."""
+
+
 class RuleShard:
     """Guarantee: the insights and their ids are a function of the sequence of calls (in any batches) since the start,
     across `snapshot` and `restore`. Without a `level` it judges the rules of all levels."""
@@ -61,29 +67,36 @@ class RuleShard:
             for name, rule in rules.rules.items()
             if level in (None, rule.level)
         }
+        self._call_rules = [table.rule for table in self._tables.values() if isinstance(table.rule, CallRule)]
         self._in_force: dict[tuple[str, str], Rules] = {}
         self._advanced_ns: int | None = None
         self._clamped: dict[bytes, int] = {}
         self._reported: dict[str, Other] = {}
+        self._parting: list[Insight] = []
+        """Ends of what rules had said that are gone, not told yet."""
 
     def ingest(self, postings: Sequence[Posting], samples: Sequence[Sample], now_ns: int) -> list[Insight]:
         """Take postings and samples in their order."""
         if self._advanced_ns is None:
             self._advanced_ns = now_ns
-        told: list[Insight] = []
         late: dict[str, int] = {}
-        for posting in postings:
-            self._post(posting, now_ns, told, late)
+        items = [(posting, self._event_time(posting, now_ns), self._of_call(posting.call)) for posting in postings]
+        found: list[tuple[int, Insight]] = []
+        # Rule by rule, as the processor's caches like it; rules know nothing of each other.
+        for rule in self._call_rules:
+            found += self._post(rule, items, now_ns, late)
+        found.sort(key=itemgetter(0))
+        told = [insight for _, insight in found]
         for sample in samples:
             self._take(sample, now_ns, told, late)
         self._report(late)
-        return told
+        return self._parted() + told
 
     def advance(self, now_ns: int) -> list[Insight]:
         """Let time pass: drop what fell out of the windows, judge what that changed, resolve what is over."""
         before_ns = self._advanced_ns
         self._advanced_ns = max(now_ns, before_ns or 0)
-        told: list[Insight] = []
+        told = self._parted()
         for table in self._tables.values():
             beat_ns = table.rule.beat_ns
             every = beat_ns or BEAT_NS
@@ -108,8 +121,8 @@ class RuleShard:
     def next_wake(self) -> int | None:
         """When `advance` is wanted next, in log time; `None` while nothing is kept."""
         since_ns = self._advanced_ns
-        if since_ns is None:
-            return None
+        if since_ns is None or self._parting:
+            return since_ns
         wake: int | None = None
         for table in self._tables.values():
             if not len(table):
@@ -141,6 +154,8 @@ class RuleShard:
         for name, stored in tables.items():
             table = shard._tables.get(name)
             dropped = 0 if table is not None else len(stored[0])
+            if name not in rules.rules:
+                shard._parting += partings(name, stored[0], shard._advanced_ns or 0)
             for key, state, blob in table.load(stored) if table is not None else ():
                 each = shard._of(key[0], key[1]).named[name]
                 series = each.rule.new_series(each.config)
@@ -156,6 +171,10 @@ class RuleShard:
         shard._reported = {name: msgspec.structs.replace(table.other) for name, table in shard._tables.items()}
         return shard
 
+    def _parted(self) -> list[Insight]:
+        parted, self._parting = self._parting, []
+        return parted
+
     def reload(self, rules: RuleSet) -> None:
         """Go on with other rules: what is unchanged keeps its state, a changed window or a new rule begins anew."""
         self.__dict__.update(RuleShard.restore(rules, self._catalogue, self.snapshot(), self._level).__dict__)
@@ -164,13 +183,17 @@ class RuleShard:
         """How many keys each rule has."""
         return {name: table.sizes() for name, table in self._tables.items()}
 
-    def _post(self, posting: Posting, now_ns: int, told: list[Insight], late: dict[str, int]) -> None:
-        call, sign = posting.call, posting.sign
-        time_ns = self._event_time(posting, now_ns)
-        summed = call.source is Source.METER
-        catalogue = self._catalogue
-        for each, rule in self._of(call.tenant, call.project).calls:
-            if summed and not rule.takes_sums:
+    def _post(
+        self, rule: CallRule[Any], items: list[Item], now_ns: int, late: dict[str, int]
+    ) -> list[tuple[int, Insight]]:
+        """Give one rule all postings in their order. What that told, each after the number of its posting."""
+        name, catalogue, takes_sums = rule.name, self._catalogue, rule.takes_sums
+        numbered: list[tuple[int, Insight]] = []
+        told: list[Insight] = []
+        for number, (posting, time_ns, rules) in enumerate(items):
+            call = posting.call
+            each = rules.calls.get(name)
+            if each is None or (not takes_sums and call.source is Source.METER):
                 continue
             config = each.config
             more = rule.observe(call, config, catalogue)
@@ -183,8 +206,8 @@ class RuleShard:
                     if series is None:
                         continue
                 series.blob = None
-                if not rule.post(series, call, fact, sign, time_ns):
-                    late[rule.name] = late.get(rule.name, 0) + 1
+                if not rule.post(series, call, fact, posting.sign, time_ns):
+                    late[name] = late.get(name, 0) + 1
                     continue
                 if time_ns > series.last_ns:
                     series.last_ns = time_ns
@@ -192,6 +215,10 @@ class RuleShard:
                 # Most calls change no verdict, and are seen to here.
                 if series.episode.active or rule.judge(series, config) is not None:
                     self._judge(each, key, series, now_ns, told)
+            if told:
+                numbered += [(number, insight) for insight in told]
+                told.clear()
+        return numbered
 
     def _open(
         self, each: InForce, rule: CallRule[Any], key: Key, fact: Fact, posting: Posting, time_ns: int
@@ -309,6 +336,9 @@ class RuleShard:
             if len(self._clamped) > MAX_CLAMPED:
                 del self._clamped[next(iter(self._clamped))]
         return limit
+
+    def _of_call(self, call: Call) -> Rules:
+        return self._in_force.get((call.tenant, call.project)) or self._of(call.tenant, call.project)
 
     def _of(self, tenant: str, project: str) -> Rules:
         """The rules in force for a project."""
