@@ -28,7 +28,8 @@ from tokensense_otel.dataflow.stages import Stages
 from tokensense_otel.receiver.log.entry import Entry, Signal
 
 CONFIG = DataflowConfig(shards=4)
-RULES = RuleSet(RulesConfig(), {})
+ALL_TEAMS = {"name": "ALL_TEAMS", "metric": "calls", "window": "1h", "group_by": ["model"], "compare": {"above": 9}}
+RULES = RuleSet(RulesConfig.model_validate({"custom": [ALL_TEAMS]}), {})
 CATALOGUE = Catalogue.load()
 CAPTURED = 1_795_564_800_000_000_000
 """2026-11-25T00:00:00Z, when the captures had been made."""
@@ -150,6 +151,19 @@ def test_a_finding_has_the_same_id_on_either_engine() -> None:
 
     assert live
     assert live == replayed
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("calls", "fires"), [(9, False), (10, True)])
+def test_a_rule_may_look_beyond_teams_on_either_engine(engine: Engine, calls: int, fires: bool) -> None:
+    """Calls of ten teams, in as many shards, meet in one finding about their model; they are counted once."""
+    asked = [
+        a_request([a_span(n, chat(), trace=n, end_ns=NOON + n * SECOND)], {"team": f"team-{n}"})
+        for n in range(1, calls + 1)
+    ]
+    found = [one for one in engine(entries_of(asked)).insights if one.rule == "ALL_TEAMS"]
+
+    assert [(one.scope.keys(), one.evidence["observed"]["value"]) for one in found] == [({"model"}, 10)] * fires
 
 
 @pytest.mark.parametrize("engine", ENGINES)
