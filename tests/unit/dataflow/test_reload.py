@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.unit.dataflow.rules.traffic import CATALOGUE, HOUR, MINUTE, NOON, calls
 from tokensense_otel.core.call import Call, Posting
-from tokensense_otel.core.insight import Insight, Status
+from tokensense_otel.core.insight import Insight, Status, stable_id
 from tokensense_otel.dataflow.config import DataflowConfig
 from tokensense_otel.dataflow.rules import RulesConfig, RuleSet
 from tokensense_otel.dataflow.rules.registry import RULES
@@ -102,3 +102,20 @@ def test_a_crash_after_a_reload_changes_nothing() -> None:
     again = give(Stages(CONFIG, after, CATALOGUE).rules(snapshot), later)
     assert [insight.rule for insight in told] == ["MANY"]
     assert again == told
+
+
+def test_a_rule_that_went_while_nothing_ran_closes_what_it_said() -> None:
+    """Started again without the rule, the dataflow ends its open finding once, under the id that the end would have."""
+    stage = Stages(CONFIG, rules(many(4)), CATALOGUE).rules(None)
+    (fired,) = give(stage, calls(5))
+    again = Stages(CONFIG, rules(), CATALOGUE).rules(stage.snapshot())
+    assert again.next_wake() == NOON  # at once
+    (told,) = again.advance(NOON + MINUTE)
+    assert (told.status, told.episode_id, told.rule, told.scope) == (
+        Status.RESOLVED,
+        fired.episode_id,
+        "MANY",
+        {"key": "checkout"},
+    )
+    assert again.advance(NOON + 2 * MINUTE) == []
+    assert told.id == stable_id("in", fired.episode_id, Status.RESOLVED)
