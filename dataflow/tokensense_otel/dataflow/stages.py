@@ -45,6 +45,7 @@ from tokensense_otel.dataflow.rules import (
     rule_shard,
     tenant_shard,
 )
+from tokensense_otel.dataflow.rules.evaluation.tool_room import ToolRoom
 
 STORE_KEY = "store"
 
@@ -65,7 +66,8 @@ class Evidence(msgspec.Struct, array_like=True):
 
     now_ns: int
     postings: list[Posting] = []
-    samples: list[MemorySample | ToolUse] = []
+    samples: list[MemorySample] = []
+    tools: list[ToolUse] = []
 
 
 class Settled(msgspec.Struct, array_like=True):
@@ -119,6 +121,7 @@ def _settled(now_ns: int, changes: Changes, since_ns: int = 0) -> list[Settled]:
 class _RulesState(msgspec.Struct, array_like=True):
     rules: bytes
     waiting: bytes
+    tools: list[tuple[ToolUse, list[int]]] = []
 
 
 _rules_encoder = msgspec.msgpack.Encoder()
@@ -126,11 +129,12 @@ _rules_decoder = msgspec.msgpack.Decoder(_RulesState)
 
 
 class RulesStage:
-    """The rules, behind the room in which calls wait that may still learn whose they are."""
+    """The rules, behind the rooms in which calls and uses of tools wait that may still learn whose they are."""
 
-    def __init__(self, rules: RuleShard, room: WaitingRoom, current: Callable[[], RuleSet]) -> None:
+    def __init__(self, rules: RuleShard, room: WaitingRoom, tools: ToolRoom, current: Callable[[], RuleSet]) -> None:
         self._rules = rules
         self._room = room
+        self._tools = tools
         self._current = current
         self._in_force = current()
 
@@ -138,19 +142,21 @@ class RulesStage:
         self._renew()
         released = self._room.release(evidence.now_ns)
         admitted = self._room.admit(evidence.postings, evidence.now_ns)
-        return self._rules.ingest(released + admitted, evidence.samples, evidence.now_ns)
+        tools = self._tools.release(evidence.now_ns) + self._tools.admit(evidence.tools, evidence.now_ns)
+        return self._rules.ingest(released + admitted, [*evidence.samples, *tools], evidence.now_ns)
 
     def advance(self, now_ns: int, /) -> list[Insight]:
         self._renew()
-        insights = self._rules.ingest(self._room.release(now_ns), [], now_ns)
+        insights = self._rules.ingest(self._room.release(now_ns), self._tools.release(now_ns), now_ns)
         return insights + self._rules.advance(now_ns)
 
     def next_wake(self) -> int | None:
-        wakes = (self._rules.next_wake(), self._room.next_wake())
+        wakes = (self._rules.next_wake(), self._room.next_wake(), self._tools.next_wake())
         return min((wake for wake in wakes if wake is not None), default=None)
 
     def snapshot(self) -> bytes:
-        return _rules_encoder.encode(_RulesState(self._rules.snapshot(), self._room.snapshot()))
+        state = _RulesState(self._rules.snapshot(), self._room.snapshot(), self._tools.state())
+        return _rules_encoder.encode(state)
 
     def _renew(self) -> None:
         current = self._current()
@@ -204,11 +210,15 @@ class Stages:
 
     def _rules_of(self, level: Level, snapshot: bytes | None) -> RulesStage:
         if snapshot is None:
-            return RulesStage(RuleShard(self._rules, self._catalogue, level), WaitingRoom(self._wait_s), self._now)
+            shard = RuleShard(self._rules, self._catalogue, level)
+            return RulesStage(shard, WaitingRoom(self._wait_s), ToolRoom(), self._now)
         state = _rules_decoder.decode(snapshot)
+        tools = ToolRoom()
+        tools.load(state.tools)
         return RulesStage(
             RuleShard.restore(self._rules, self._catalogue, state.rules, level),
             WaitingRoom.restore(self._wait_s, state.waiting),
+            tools,
             self._now,
         )
 
@@ -224,7 +234,7 @@ class Stages:
         metering: list[Metering] = [*self._witness.of(decoded.spans), *decoded.points]
         for item in metering:
             by_service.add(f"m{meter_shard(item.tenant, item.service, self._shards)}", item)
-        by_entity = _Groups[MemorySample | ToolUse]()
+        by_entity = _Groups[MemorySample]()
         for sample in decoded.samples:
             by_entity.add(f"r{entity_shard(sample.tenant, sample.project, sample.entity, self._shards)}", sample)
         now_ns, since_ns = decoded.now_ns, decoded.since_ns
@@ -253,7 +263,7 @@ class Stages:
         deltas = Deltas()
         onward = _Groups[Posting]()
         final: list[Posting] = []
-        tools = _Groups[MemorySample | ToolUse]()
+        tools = _Groups[ToolUse]()
         for change in settled:
             now_ns = max(now_ns, change.now_ns)
             deltas.account(change.accounting)
@@ -278,8 +288,8 @@ class Stages:
                 evidence.add(f"g{tenant_shard(call.tenant, self._shards)}", posting)
         oldest_ns = min(since, default=0)
         routed: list[Keyed] = [(key, Batch(now_ns, postings, oldest_ns)) for key, postings in onward.items()]
-        routed += [(key, Evidence(now_ns, postings, tools.pop(key, []))) for key, postings in evidence.items()]
-        routed += [(key, Evidence(now_ns, samples=uses)) for key, uses in tools.items()]
+        routed += [(key, Evidence(now_ns, postings, [], tools.pop(key, []))) for key, postings in evidence.items()]
+        routed += [(key, Evidence(now_ns, tools=uses)) for key, uses in tools.items()]
         if not deltas.empty:
             deltas.since = since
             routed.append((STORE_KEY, deltas))
