@@ -18,7 +18,7 @@ from tests.unit.dataflow.rules.traffic import (
     observed,
     statuses,
 )
-from tokensense_otel.core.call import Call, Dimensions, Tokens
+from tokensense_otel.core.call import Call, Dimensions, Source, Tokens
 from tokensense_otel.core.insight import Insight, Severity, Status
 
 ERRORS = """
@@ -335,3 +335,27 @@ def test_a_crash_changes_nothing(text: str) -> None:
             shard.advance(NOON + round_ * 3 * MINUTE + 10 * SECOND)
         dying.crash()
     assert dying.told == steady.told
+
+
+def test_a_rule_may_be_about_a_whole_project() -> None:
+    """With nothing to group by there is one finding for the project, without a scope."""
+    shard = shard_of("{metric: calls, window: 1h, group_by: [], compare: {above: 5}}")
+    shard.post(calls(3, team="a", request_model="gpt-5"))
+    (insight,) = shard.post(calls(3, first=10, team="b"))
+    assert (insight.scope, insight.title) == ({}, "Calls: 6")
+
+
+def test_sums_that_metrics_told_count_as_many() -> None:
+    """A line of the books that stands for ten calls is ten calls, and its cost is that of all ten."""
+    metered = msgspec.structs.replace(calls(1)[0], count=10, source=Source.METER)
+    (insight,) = shard_of("{metric: cost_usd, aggregate: mean, window: 1h, compare: {above: $0}}").post([metered])
+    assert observed(insight) == {"value": "0.0003", "samples": 10}  # $0.003 for ten
+    assert shard_of("{metric: latency, window: 1h, compare: {above: 1ms}}").post([metered]) == []
+
+
+def test_nothing_is_above_zero_until_something_is() -> None:
+    """A threshold of zero is crossed by the first failed call, and by no other."""
+    shard = shard_of("{metric: errors, window: 1h, compare: {above: 0}}")
+    assert shard.post(calls(5)) == []
+    (insight,) = shard.post(calls(1, first=10, error_type="500"))
+    assert observed(insight) == {"value": 1, "samples": 6}
