@@ -68,11 +68,6 @@ class Stretch(NamedTuple):
     """How many times as much as usual, or as an average hour of a usual day where that is more, in thousandths."""
 
     @property
-    def of_day(self) -> bool:
-        """Whether it is a day, as far as that has come, rather than a few hours."""
-        return self.first % DAY_HOURS == 0 and self.first // DAY_HOURS == self.last // DAY_HOURS
-
-    @property
     def words(self) -> str:
         """When it was."""
         if self.days:
@@ -272,15 +267,16 @@ class SurgeRule(CallRule[ConfigT]):
         surging = cast("SurgeSeries", series)
         found = surging.found
         evidence = super().money(series, config, catalogue)
-        # Once it is over, what it was made of has been told.
-        if found is not None and found.last == surging.hours.head and evidence["priced_calls_30d"]:
+        # Once it is over, what it was made of has been told, and is kept no longer.
+        if found is not None and found.last + 1 >= (surging.hours.head or 0) and evidence["priced_calls_30d"]:
             evidence["what_moved"] = self._moved(surging, found, catalogue)
         return evidence
 
     def _moved(self, series: SurgeSeries, found: Stretch, catalogue: Catalogue) -> dict[str, Any]:
         """The spend of the stretch against that of the seven days before, scaled down to what was usual."""
         day, parts = found.last // DAY_HOURS, series.parts
-        now = parts.days(day, day) if found.of_day else parts.hours(found.first, found.last)
+        so_far = found.first == day * DAY_HOURS and found.last == series.hours.head
+        now = parts.days(day, day) if so_far else parts.hours(found.first, found.last)
         week = sum(series.window.at(day - back)[self.measured] for back in range(1, WEEK_DAYS + 1))
         scale = Fraction(found.usual, week) if week > 0 else Fraction(0)
         return moved(parts.days(day - WEEK_DAYS, day - 1), now, scale, catalogue, series.now_ns, self.names)
