@@ -49,11 +49,17 @@ def make_dirs(data_dir: Path) -> None:
 
 @contextlib.contextmanager
 def only_one(
-    data_dir: Path, name: str, *, wait_s: float = 0.0, sleep: Callable[[float], None] = time.sleep
+    data_dir: Path,
+    name: str,
+    *,
+    wait_s: float = 0.0,
+    sleep: Callable[[float], None] = time.sleep,
+    command: str = "",
 ) -> Iterator[None]:
     """Hold `name` on `data_dir` for this process; the system lets go when the process ends, however it ends.
 
-    `wait_s` is how long a predecessor that is just stopping is waited for.
+    `wait_s` is how long a predecessor that is just stopping is waited for; `command` is what runs where that is not
+    called like the lock.
 
     Raises:
         ConfigError: when it is held by another process.
@@ -62,9 +68,8 @@ def only_one(
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not take_lock(descriptor, wait_s=wait_s, sleep=sleep):
-            raise ConfigError(
-                f"data_dir: `tokensense {name}` already runs on {data_dir}; stop it, or write another data_dir"
-            )
+            what = f"`tokensense {command or name}` already runs on {data_dir}"
+            raise ConfigError(f"data_dir: {what}; stop it, or write another data_dir")
         yield
     finally:
         os.close(descriptor)

@@ -19,6 +19,9 @@ from tokensense_otel.service.ports import kept_ports
 from tokensense_otel.service.supervisor import State, Supervisor
 from tokensense_otel.service.units import PARTS
 
+_ORPHANS_S = 20.0
+"""How long receivers of a killed supervisor may take to stop; each does so within its deadline of 15 s."""
+
 
 def run_up(loaded: Loaded, ready: Report, *, stdout_is_ours: bool) -> int:
     """Run until SIGTERM or SIGINT; the exit code. `stdout_is_ours` keeps what parts print off standard output.
@@ -48,7 +51,12 @@ def run_receivers(loaded: Loaded, ready: Report) -> int:
     places.make_dirs(settings.data_dir)
     share_metrics(places.metrics_dir(settings.data_dir))
     configure_logging(json_lines=settings.logging.format == "json", level=settings.logging.number)
-    with kept_ports(loaded, places.PROBED_S) as kept:
+    data_dir = settings.data_dir
+    wait_s = places.PROBED_S if places.is_held(data_dir, "up") else _ORPHANS_S
+    with (
+        places.only_one(data_dir, "receivers", wait_s=places.PROBED_S, command="receiver"),
+        kept_ports(loaded, wait_s) as kept,
+    ):
         return asyncio.run(_supervise(kept, ("receiver",), lambda _state: None, ready, sys.stderr.fileno()))
 
 
