@@ -171,4 +171,5 @@ class RunawaySession(CallRule[RunawaySessionConfig]):
 def _uncached(call: Call) -> int:
     """Input that no prompt cache served, as far as that is told."""
     tokens = call.tokens
-    return max(0, (tokens.input or 0) - (tokens.cache_read or 0))
+    read, cached = tokens.input or 0, tokens.cache_read
+    return max(0, read - cached) if cached else read
