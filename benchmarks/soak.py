@@ -40,7 +40,7 @@ def soak(effort: Effort) -> None:
     full = effort.size > 1000
     minutes, rate = (MINUTES, RATE) if full else (0.1, 500)
     if SHARE:
-        most = _most(effort.size * (60 if full else 8))
+        most = _most(effort.size * (40 if full else 8))
         rate = int(most * SHARE)
         report("soak, the most that up can do here", f"{most:,.0f} spans/s", f"of which {SHARE:.0%} are sent")
     memory: _Lines = {}
