@@ -163,7 +163,7 @@ def test_a_rule_may_look_beyond_teams_on_either_engine(engine: Engine, calls: in
     ]
     found = [one for one in engine(entries_of(asked)).insights if one.rule == "ALL_TEAMS"]
 
-    assert [(one.scope.keys(), one.evidence["observed"]["value"]) for one in found] == [({"model"}, 10)] * fires
+    assert [(list(one.scope), one.evidence["observed"]["value"]) for one in found] == [(["model"], 10)] * fires
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -60,6 +60,10 @@ class SessionSeries(CallSeries):
         window_ns = super().expires_ns()
         return min(leaves if window_ns is None else [*leaves, window_ns], default=None)
 
+    def idle_until_ns(self) -> int:
+        moments = (self.expires_ns(), self.month.expires_ns(), self.last_ns + LINGER_NS + 1)
+        return min(moment for moment in moments if moment is not None)
+
     @property
     def going_on(self) -> bool:
         """Whether a call was made lately."""

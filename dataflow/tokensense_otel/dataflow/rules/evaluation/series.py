@@ -29,7 +29,7 @@ _decode = msgspec.msgpack.decode
 class Series:
     """What every key has. `blob` is its encoding, `None` while it has changed since."""
 
-    __slots__ = ("blob", "episode", "last_ns", "now_ns", "partial")
+    __slots__ = ("blob", "episode", "last_ns", "now_ns", "partial", "until_ns")
 
     def __init__(self) -> None:
         self.episode = Episode()
@@ -37,6 +37,8 @@ class Series:
         """Newest event time."""
         self.now_ns = 0
         """The moment for which the key is judged: newest event time, or log time where only time passed."""
+        self.until_ns = 0
+        """Until when letting time pass is known to change nothing; zero after every change."""
         self.partial = False
         """Whether something of this key was not counted, so that its sums are lower bounds."""
         self.blob: bytes | None = None

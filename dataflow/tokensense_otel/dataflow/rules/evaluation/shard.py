@@ -116,6 +116,8 @@ class RuleShard:
                     self._judge(each, key, series, now_ns, told)
                 if series.empty and not series.episode.active:
                     table.drop(key)
+                else:
+                    series.until_ns = series.idle_until_ns()
         return told
 
     def next_wake(self) -> int | None:
@@ -205,7 +207,7 @@ class RuleShard:
                     series = self._open(each, rule, key, fact, posting, time_ns)
                     if series is None:
                         continue
-                series.blob = None
+                series.blob, series.until_ns = None, 0
                 if not rule.post(series, call, fact, posting.sign, time_ns):
                     late[name] = late.get(name, 0) + 1
                     continue
@@ -278,7 +280,7 @@ class RuleShard:
                 series = rule.new_series(each.config)
                 if not each.table.add(key, series, time_ns):
                     continue
-            series.blob = None
+            series.blob, series.until_ns = None, 0
             if not rule.take(series, sample, time_ns):
                 late[rule.name] = late.get(rule.name, 0) + 1
             series.now_ns = series.last_ns = max(series.last_ns, time_ns)

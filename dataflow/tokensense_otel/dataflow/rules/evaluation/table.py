@@ -134,8 +134,7 @@ class Table:
 
     def quiet(self, key: Key, now_ns: int) -> bool:
         """Whether letting time pass until `now_ns` changes nothing for a key."""
-        series = self._series[key]
-        return type(series) is Cold and now_ns < series.until_ns
+        return now_ns < self._series[key].until_ns and key not in self._active
 
     def active(self) -> list[Key]:
         return list(self._active)
