@@ -84,9 +84,9 @@ def test_a_configuration_of_every_section_is_taken_as_written() -> None:
     assert loaded.data_dir == Path.cwd() / "data"
     assert sorted(loaded.exporters) == ["ops", "team-chat"]
     assert loaded.rules.SPIKE.multiplier == 5
-    spike = loaded.rule_set.for_project("proj_abc").SPIKE
+    spike = loaded.rule_set.in_force("default", "proj_abc").SPIKE
     assert (spike.multiplier, spike.min_calls, spike.min_history_days) == (4, 10, 3)
-    assert loaded.rule_set.for_project("another").SPIKE == loaded.rules.SPIKE
+    assert loaded.rule_set.in_force("default", "another").SPIKE == loaded.rules.SPIKE
     assert loaded.normalise.attribution.team == ("tokensense.team", "squad")
     assert (loaded.dataflow.epoch_interval_s, loaded.logging.format, loaded.logging.number) == (2.5, "json", 30)
 

@@ -84,7 +84,7 @@ projects: {p: {rules: {NIGHT: {min_calls: 9}}}}
     for each in (it, again):
         rules = each.settings.rule_set
         assert rules.rules["NIGHT"].description == "A team calls models at night."
-        options = [rules.for_project(project).of("NIGHT").model_dump()["min_calls"] for project in ("p", "q")]
+        options = [rules.in_force("default", project).of("NIGHT").model_dump()["min_calls"] for project in ("p", "q")]
         assert options == [9, 5]
 
 

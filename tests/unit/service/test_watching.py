@@ -50,7 +50,7 @@ def file(tmp_path: Path) -> File:
 
 
 def min_calls(rules: RuleSet | None) -> int | None:
-    return None if rules is None else rules.for_project("p").of(Spike()).min_calls
+    return None if rules is None else rules.in_force("default", "p").of(Spike()).min_calls
 
 
 def test_a_changed_file_is_taken_once_it_rests(file: File, said: Said) -> None:
@@ -117,7 +117,7 @@ def test_the_environment_still_overrides(file: File) -> None:
     file.write("rules: {SPIKE: {min_calls: 8, multiplier: 9}}")
     changed = watch.look(now=True)
     assert changed is not None
-    assert (min_calls(changed), changed.for_project("p").of(Spike()).multiplier) == (3, 9)
+    assert (min_calls(changed), changed.in_force("default", "p").of(Spike()).multiplier) == (3, 9)
 
 
 def test_a_part_that_starts_again_begins_with_the_file(file: File) -> None:

@@ -23,8 +23,8 @@ _SectionsT = TypeVar("_SectionsT", bound="_Sections")
 
 class _Sections(Config):
     file: str = ""
-    """A YAML file with more of what stands beneath `rules`, so that rules may be kept apart; what is written here counts
-    more. A relative path starts at the folder of the configuration file."""
+    """A YAML file with more of what stands beneath `rules`, so that rules may be kept apart; what is written here
+    counts more. A relative path starts at the folder of the configuration file."""
     custom: tuple[RuleDefinition, ...] = ()
     """Rules of your own, written here. See docs/rules/language.md."""
     plugins: tuple[str, ...] = ()
@@ -176,10 +176,6 @@ class RuleSet:
     def in_force(self, tenant: str, project: str) -> RulesConfig:
         """What applies to a project of a tenant; where nothing is overridden, the defaults."""
         return self._in_force[tenant if tenant in self._tenants else "", project if project in self._projects else ""]
-
-    def for_project(self, project: str) -> RulesConfig:
-        """What applies to a project of a tenant that overrides nothing."""
-        return self.in_force("", project)
 
     def has(self, level: Level) -> bool:
         """Whether any rule of a level is on for anybody."""

@@ -24,7 +24,6 @@ from tokensense_otel.dataflow.rules.builtin.telemetry_silent import TelemetrySil
 from tokensense_otel.dataflow.rules.builtin.truncation import Truncation
 from tokensense_otel.dataflow.rules.builtin.unattributed import Unattributed
 from tokensense_otel.dataflow.rules.builtin.unpriced import Unpriced
-from tokensense_otel.dataflow.rules.call_rule import CallRule
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
 
 BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (
@@ -52,10 +51,6 @@ BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (
 """In the order in which they are shown and judged. Their sections of `RulesConfig` are made from this list."""
 
 RULES: Final[dict[str, Rule[Any, Any]]] = {rule.name: rule for rule in BUILT_IN}
-CALL_RULES: Final[tuple[CallRule[Any], ...]] = tuple(rule for rule in BUILT_IN if isinstance(rule, CallRule))
-MEMORY_RULES: Final[tuple[RamOverProvision, ...]] = tuple(
-    rule for rule in BUILT_IN if isinstance(rule, RamOverProvision)
-)
 
 
 class RuleInfo(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ def test_a_project_overrides_only_what_it_names() -> None:
         {"p": {"SPIKE": {"multiplier": 5}, "CACHE_WASTE": {"enabled": False}}},
     )
 
-    mine, others = rules.for_project("p"), rules.for_project("q")
+    mine, others = rules.in_force("default", "p"), rules.in_force("default", "q")
     assert (mine.SPIKE.multiplier, mine.SPIKE.min_calls, mine.CACHE_WASTE.enabled) == (5, 7, False)
     assert (others.SPIKE.multiplier, others.SPIKE.min_calls, others.CACHE_WASTE.enabled) == (4, 7, True)
 

@@ -124,7 +124,7 @@ def test_overrides_change_thresholds_and_nothing_else() -> None:
     """A project has its own threshold; what is measured is the rule, and saying it differently is refused."""
     rule = "{metric: errors, aggregate: share, compare: {above: 5%, min_value: 1%}}"
     rules = rules_of(rule, projects={"p": {"MINE": {"compare": {"below": "2%"}, "min_samples": 9}}})
-    mine = rules.for_project("p").of("MINE").model_dump(mode="json")
+    mine = rules.in_force("default", "p").of("MINE").model_dump(mode="json")
     assert (mine["compare"], mine["min_samples"]) == ({"below": "2%", "min_value": "1%"}, 9)
     for options, place in (
         ({"metric": "calls"}, ("MINE", "metric")),
