@@ -5,6 +5,7 @@ from typing import Any
 
 from tokensense_otel.exporters.alertmanager.exporter import AlertmanagerExporter
 from tokensense_otel.exporters.console.exporter import ConsoleExporter
+from tokensense_otel.exporters.email.exporter import EmailExporter
 from tokensense_otel.exporters.file.exporter import FileExporter
 from tokensense_otel.exporters.pagerduty.exporter import PagerDutyExporter
 from tokensense_otel.exporters.slack.exporter import SlackExporter
@@ -76,3 +77,11 @@ class TestFile(ExporterContract):
 
     def section(self, url: str) -> dict[str, Any]:
         return {"path": "insights.jsonl"}
+
+
+class TestEmail(ExporterContract):
+    exporter = EmailExporter
+
+    def section(self, url: str) -> dict[str, Any]:
+        account = {"username": "alerts", "password": self.canary}
+        return {"host": "localhost", "sender": "a@example.com", "to": ["b@example.com"], **account}

@@ -26,6 +26,7 @@ BUILT_IN = {
     "pagerduty": "tokensense_otel.exporters.pagerduty.exporter:PagerDutyExporter",
     "teams": "tokensense_otel.exporters.teams.exporter:TeamsExporter",
     "alertmanager": "tokensense_otel.exporters.alertmanager.exporter:AlertmanagerExporter",
+    "email": "tokensense_otel.exporters.email.exporter:EmailExporter",
     "file": "tokensense_otel.exporters.file.exporter:FileExporter",
 }
 _PLUGINS = Plugins(GROUP, "exporter", BUILT_IN)
