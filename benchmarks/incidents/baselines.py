@@ -1,12 +1,14 @@
 """How others tell that spending jumped, on the same calls: their conditions and how often they look.
 
-- LiteLLM: today's spend of a user above 3 × the mean of the 7 days before and at least 10 USD, looked at each hour,
+- LiteLLM: today's spend of a user above 3 × the mean of the 7 days before and a least amount, looked at each hour,
   told once a day (`integrations/SlackAlerting/user_spend_alerts.py`). A team stands for the user.
-- LangWatch: spend of the last window at least 2 × the mean of the 6 windows before, which has to be 1 USD, looked at
+- LangWatch: spend of the last window at least 2 × the mean of the 6 windows before, which has a least amount, looked at
   each 5 minutes over buckets of whole hours, not told again within a window (`spendSpikeAnomalyEvaluator.service.ts`).
   Both of its windows: an hour (the default) and a day (the form's). One rule a team stands for its scopes.
 - Langfuse: one threshold on the spend of a project, looked at each minute 30 seconds late, told when it is crossed
   (`monitors/service/helpers.ts`). No grouping. The threshold is the best one on other seeds.
+
+The least amounts are a tenth of those products' defaults, 10 USD and 1 USD: generated teams spend a few USD a day.
 """
 
 from bisect import bisect_left
@@ -20,6 +22,8 @@ from tokensense_otel.core.call import Call, CostKind
 
 MINUTE_NS: Final = 60_000_000_000
 NANOS: Final = 1_000_000_000
+LITELLM_LEAST: Final = NANOS
+LANGWATCH_LEAST: Final = NANOS // 10
 LITELLM, LANGWATCH_HOUR, LANGWATCH_DAY, LANGFUSE = (
     "3 × mean of 7 days, hourly (LiteLLM)",
     "2 × mean of 6 hours, each 5 minutes (LangWatch)",
@@ -73,7 +77,7 @@ def litellm(teams: dict[str, Spend], start_ns: int, end_ns: int) -> list[Alert]:
             today = now // DAY_NS * DAY_NS
             spent = spend.between(today, now)
             before = spend.between(today - 7 * DAY_NS, today)
-            if told == today or spent < 10 * NANOS or (before > 0 and spent * 7 <= 3 * before):
+            if told == today or spent < LITELLM_LEAST or (before > 0 and spent * 7 <= 3 * before):
                 continue
             told = today
             alerts.append(Alert(LITELLM, now, {"team": team}, detail=f"${spent / 1e9:.2f} of ${before / 7e9:.2f}"))
@@ -90,7 +94,7 @@ def langwatch(teams: dict[str, Spend], start_ns: int, end_ns: int, window_ns: in
             since = -(-(now - window_ns) // HOUR_NS) * HOUR_NS
             before = spend.between(-(-(now - 7 * window_ns) // HOUR_NS) * HOUR_NS, since) // 6
             current = spend.between(since, now)
-            if told >= now - window_ns or before < NANOS or current < 2 * before:
+            if told >= now - window_ns or before < LANGWATCH_LEAST or current < 2 * before:
                 continue
             told = now
             alerts.append(Alert(name, now, {"team": team}, detail=f"${current / 1e9:.2f} of ${before / 1e9:.2f}"))

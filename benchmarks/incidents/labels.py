@@ -79,9 +79,12 @@ class Truth(msgspec.Struct, kw_only=True):
 
 
 def agree(scope: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    """Whether what an insight is about may be what the label is about: nothing differs, and something is the same."""
+    """Whether what is told may be what the label is about: nothing differs, and something is the same.
+
+    An empty scope is about everything.
+    """
     both = scope.keys() & told.keys()
-    return not scope or (bool(both) and all(scope[name] == told[name] for name in both))
+    return not scope or not told or (bool(both) and all(scope[name] == told[name] for name in both))
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:

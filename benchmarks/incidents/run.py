@@ -87,11 +87,15 @@ def ours(judged: Judged) -> list[Score]:
 
 
 def events(truth: Truth) -> list[Incident]:
-    """Incidents of spending or volume, each once, though two rules may have to find it."""
+    """Incidents of spending or volume, each once, though two rules may have to find it.
+
+    An hour after it is over nobody needs to be told, whatever window shows it for a day.
+    """
     found: dict[tuple[str, int], Incident] = {}
     for incident in truth.incidents:
         if incident.rule in SPIKES:
-            found.setdefault((incident.scope["team"], incident.from_ns), incident)
+            event = msgspec.structs.replace(incident, grace_ns=HOUR_NS)
+            found.setdefault((incident.scope["team"], incident.from_ns), event)
     return list(found.values())
 
 

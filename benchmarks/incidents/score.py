@@ -116,7 +116,8 @@ def score(
             first.setdefault(number, alert.time_ns)
         if matched or not alert.opens:
             continue
-        if any(_within(alert, label, _grace(label)) for label in excuses):
+        # An alert about everything would always find a reason somewhere.
+        if alert.scope and any(_within(alert, label, _grace(label)) for label in excuses):
             made.excused += 1
         elif name in BASELINED and alert.time_ns < truth.warm_ns:
             made.early += 1

@@ -108,6 +108,7 @@ def test_rules_with_a_baseline_have_two_weeks_to_learn(rule: str, wrong: int, ea
         ({"team": "ads"}, {"team": "hr"}, False),
         ({"team": "ads"}, {"service": "ads"}, False),
         ({}, {"team": "ads"}, True),
+        ({"team": "ads"}, {}, True),
     ],
 )
 def test_scopes_agree_where_nothing_differs(label: dict[str, str], told: dict[str, str], same: bool) -> None:
