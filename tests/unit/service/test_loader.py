@@ -36,7 +36,7 @@ PROBLEMS = {
         "2: receiver.grpc.endpoint: 'here' is not an endpoint; write host:port",
         "3: receiver.htp: there is no such key; write http",
         "5: rules.SPIKE.multiplier: this is not a number; write for instance 1.5",
-        "7: exporters.chat.type: it is missing; write one of console",
+        "7: exporters.chat.type: it is missing; write one of ",
     ],
     "bad_store": ["1: store.url: only SQLite is supported; write sqlite, or sqlite:////absolute/path/to/file.db"],
     "bad_threshold_out_of_range": ["2: rules.SPIKE.multiplier: this should be greater than 1"],
