@@ -106,9 +106,12 @@ class EmailExporter:
                 await self._encrypt(smtp, tls)
             if config.password is not None:
                 await smtp.login(config.username, config.password.get_secret_value())
-            yield smtp
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-                await smtp.quit()  # the message is taken: what follows changes nothing
+            try:
+                yield smtp
+            except aiosmtplib.SMTPResponseException:
+                await _part(smtp)
+                raise
+            await _part(smtp)
         finally:
             smtp.close()
             await asyncio.sleep(0)  # its transport closes in the loop's next turn
@@ -153,6 +156,12 @@ class EmailExporter:
 
     async def aclose(self) -> None:
         self._tls = None
+
+
+async def _part(smtp: aiosmtplib.SMTP) -> None:
+    """Say goodbye to a server that answers: whatever comes of it changes nothing."""
+    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+        await smtp.quit()
 
 
 _WHAT = {

@@ -26,7 +26,10 @@ from tokensense_otel.exporters.email.exporter import EmailExporter
 from tokensense_otel.exporters.email.payload import encode_mail, encode_plain, to_message
 from tokensense_otel.exporters.testing.contract import client, insights
 
-pytestmark = pytest.mark.filterwarnings("ignore:Session.login_data", "ignore:Requiring AUTH")
+# The server of the tests may leave its side of a connection open when it is stopped.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Session.login_data", "ignore:Requiring AUTH", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 
 class Inbox:
