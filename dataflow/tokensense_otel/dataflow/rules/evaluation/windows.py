@@ -61,8 +61,8 @@ class Rolling:
 
         Moves the window forward where that is newer.
 
-        `False`, and nothing changed, where the time is before the window. A time in the future moves the window
-        there: the caller clamps it.
+        `False`, and nothing changed, where the time is before the window, or where what should be taken out is not in
+        it. A time in the future moves the window there: the caller clamps it.
         """
         bucket = time_ns // self._size
         head = self.head
@@ -73,19 +73,34 @@ class Rolling:
                 return False
         buckets, totals = self._buckets, self._totals
         held = buckets.get(bucket)
-        apply = add if sign > 0 else sub
+        if sign < 0:
+            return self._take_back(bucket, held, values)
         if totals is not None:
-            self._totals = list(map(apply, totals, values))
+            self._totals = list(map(add, totals, values))
         if held is not None:
-            sums = list(map(apply, held, values))
-            if sign > 0 or any(sums):
-                buckets[bucket] = sums
-            else:
-                del buckets[bucket]
-        elif sign > 0 or any(values):
-            buckets[bucket] = values if sign > 0 else [-value for value in values]
-            if bucket != self.head:
-                self._buckets = dict(sorted(buckets.items()))
+            buckets[bucket] = list(map(add, held, values))
+            return True
+        buckets[bucket] = values
+        if bucket != self.head:
+            self._buckets = dict(sorted(buckets.items()))
+        return True
+
+    def _take_back(self, bucket: int, held: Sequence[int] | None, values: Sequence[int]) -> bool:
+        """Take out what was added; what was not (its key was given up meanwhile) is refused.
+
+        The first field is a count, so it tells; others may be below zero.
+        """
+        if held is None:
+            return not any(values)
+        sums = list(map(sub, held, values))
+        if sums[0] < 0:
+            return False
+        if self._totals is not None:
+            self._totals = list(map(sub, self._totals, values))
+        if any(sums):
+            self._buckets[bucket] = sums
+        else:
+            del self._buckets[bucket]
         return True
 
     def advance(self, time_ns: int) -> bool:

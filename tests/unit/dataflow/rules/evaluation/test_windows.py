@@ -67,6 +67,17 @@ def test_a_reversal_leaves_nothing() -> None:
     assert window.empty
 
 
+def test_what_was_never_added_is_not_taken_out() -> None:
+    """A reversal of more calls than its bucket holds is refused and changes nothing, so that no count is negative."""
+    window = Rolling(WIDTH, COUNT, 2)
+    window.add(5, (1, 7))
+
+    assert not window.add(15, (1, 7), -1)
+    assert not window.add(5, (2, 7), -1)
+    assert window.totals == [1, 7]
+    assert window.add(15, (0, 0), -1)
+
+
 def test_time_does_not_run_backwards() -> None:
     """Advancing to an earlier moment changes nothing, nor does advancing a window in which nothing happened."""
     window = Rolling(WIDTH, COUNT, 1)
