@@ -43,6 +43,7 @@ class CostSpike(SurgeRule[CostSpikeConfig]):
     measured = 2
     names = ("service", "model")
     thresholds = (*SurgeRule.thresholds, "min_usd")
+    floors = ("min_usd",)
     config_type = CostSpikeConfig
 
     def observe(self, call: Call, _config: CostSpikeConfig, _catalogue: Catalogue, /) -> Fact | None:

@@ -35,6 +35,7 @@ class Spike(SurgeRule[SpikeConfig]):
     measured = 0
     names = ("feature", "model")
     thresholds = (*SurgeRule.thresholds, "min_calls")
+    floors = ("min_calls",)
     config_type = SpikeConfig
 
     def observe(self, call: Call, _config: SpikeConfig, _catalogue: Catalogue, /) -> Fact | None:

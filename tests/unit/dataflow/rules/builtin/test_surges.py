@@ -207,6 +207,20 @@ def test_a_minimum_of_dollars_is_needed(least: float, told: bool) -> None:
     assert bool(shard.post(hour(TODAY, 9, 20, tokens=Tokens(10_000, 500)))) is told
 
 
+def test_an_open_finding_does_not_flap_around_the_minimum() -> None:
+    """Where six hours are just above the minimum of dollars, and the next six just below it, it is one finding."""
+    shard = cost_spike(min_usd=0.6)
+    shard.post(office(range(TODAY)))
+    dear = Tokens(10_000, 500)
+    # From seven on the six hours have 0.30, and up to 0.57 with what comes then.
+    told = shard.post(
+        hour(TODAY, 1, 21, tokens=dear) + hour(TODAY, 6, 10, tokens=dear) + hour(TODAY, 7, 9, tokens=dear)
+    )
+
+    assert Status.RESOLVED not in statuses(told)
+    assert statuses(told)[0] is Status.FIRING
+
+
 def test_unpriced_calls_are_no_dollars() -> None:
     """Any number of calls without a price makes no cost spike; they are counted in the evidence."""
     shard = cost_spike()
