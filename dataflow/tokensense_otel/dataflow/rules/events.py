@@ -7,7 +7,7 @@ from tokensense_otel.core.events import Happening
 INSIGHTS = Happening("rules_insights", "Insights, by rule and transition.", labels=("rule", "status"))
 KEYS_EVICTED = Happening(
     "rules_keys_evicted",
-    "Keys given up because a rule reached its limit of keys; what they counted is lost, never invented.",
+    "Keys given up, or not taken, because a rule reached its limit of keys; what they counted is lost, never invented.",
     labels=("rule",),
 )
 CALLS_NOT_FOLLOWED = Happening(
