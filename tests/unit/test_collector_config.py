@@ -12,7 +12,7 @@ import yaml
 
 from tokensense_otel.dataflow.memory.metrics import METRICS
 from tokensense_otel.dataflow.normalise import prompt
-from tokensense_otel.dataflow.normalise.aliases import KEYS
+from tokensense_otel.dataflow.normalise.aliases import FIELDS, KEYS
 from tokensense_otel.dataflow.normalise.config import AttributionConfig
 from tokensense_otel.dataflow.normalise.dialects import DIALECTS, MARKERS
 
@@ -65,7 +65,10 @@ def test_the_patterns_are_found() -> None:
     assert len(patterns("keep_matching_keys")) == 2
 
 
-@pytest.mark.parametrize("key", sorted(MARKERS | KEYS.keys() - {"error.type", "server.address"}))
+OF_ANY_SPAN = {"error.type", "server.address", *FIELDS["resends"]}
+
+
+@pytest.mark.parametrize("key", sorted(MARKERS | KEYS.keys() - OF_ANY_SPAN))
 def test_a_span_of_any_known_dialect_comes_to_us(key: str) -> None:
     """Every attribute by which the normaliser knows a GenAI span is enough to keep it."""
     assert comes_to_us("http.route", key)
@@ -113,12 +116,23 @@ def test_a_prompt_is_hashed_before_it_is_deleted(key: str) -> None:
 ATTRIBUTION = {key for keys in AttributionConfig().model_dump().values() for key in keys}
 
 
+TOOLS = {key for key in FIELDS["tools"] if is_deleted(key)}
+
+
+def test_that_tools_were_offered_stays() -> None:
+    """What they are is text and goes; each attribute that would say it is asked for before it does."""
+    [statement] = [each for each in STATEMENTS if each.startswith('set(span.attributes["tokensense.tools"], true)')]
+    first_deletion = next(at for at, each in enumerate(STATEMENTS) if each.startswith("delete_matching_keys"))
+    assert STATEMENTS.index(statement) < first_deletion
+    assert {key for key in TOOLS if f'span.attributes["{key}"] != nil' in statement} == TOOLS
+
+
 @pytest.mark.parametrize(
     "key", sorted((KEYS.keys() | ATTRIBUTION | {prompt.PROMPT_HASH, prompt.PREFIX_HASH}) - {
         "gen_ai.completion.0.finish_reason",  # no rule reads it, and it lies among the answer's text
         "gen_ai.prompt.name",  # likewise among the prompt's
         "langfuse.observation.prompt.name",
-    })
+    } - TOOLS)
 )  # fmt: skip
 def test_what_is_counted_and_whose_it_is_stays(key: str) -> None:
     """No number, model, id or owner that the normaliser reads is deleted with the text."""

@@ -159,6 +159,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "traceloop.association.properties.ls_max_tokens",
     ),
     "tools": (
+        "tokensense.tools",
         "gen_ai.tool.definitions",
         "gen_ai.tool_definitions",
         "llm.tools.0.tool.json_schema",
