@@ -91,7 +91,7 @@ class LongPrompts(WindowRule[LongPromptsConfig]):
     ) -> Words:
         seen = self.observed(series)
         cached, alike = seen["cached_share"], seen["repeated_beginning_share"]
-        told = "how much of it was cached is not reported" if cached is None else f"{cached:.0%} more was cached"
+        told = "what was cached is not reported" if cached is None else f"{cached:.0%} of the input came from a cache"
         repeats = "" if alike is None else f" At least {alike:.0%} of the long ones began as an earlier one."
         return Words(
             title=f"{scope['team']} sends long prompts to {scope['model']}",
