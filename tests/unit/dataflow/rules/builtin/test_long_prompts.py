@@ -54,7 +54,7 @@ def test_the_saving_is_what_the_overlong_part_cost() -> None:
     assert insight.evidence["spend_30d_usd"] == "0.1895"
     assert insight.evidence["alternative_30d_usd"] == "0.1395"
     assert insight.estimated_monthly_savings_usd == "0.05"
-    assert "33% more was cached" in insight.summary
+    assert "33% of the input came from a cache" in insight.summary
 
 
 def test_it_shows_what_repeats() -> None:
