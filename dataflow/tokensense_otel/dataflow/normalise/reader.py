@@ -114,6 +114,8 @@ class CallReader:
         tells = "tools" in found or finish_reason in TOOL_CALLED or "format" in found or dialect.tells_tools
         if max(len(raw_request), len(raw_response), len(response_id), len(error_type)) > _MAX_TEXT:
             problems.append(Correction.NAME_TOO_LONG)
+            raw_request, raw_response = raw_request[:_MAX_TEXT], raw_response[:_MAX_TEXT]
+            response_id, error_type = response_id[:_MAX_TEXT], error_type[:_MAX_TEXT]
         return Call(
             tenant=tenant,
             trace_id=span.trace_id,
@@ -121,12 +123,12 @@ class CallReader:
             start_ns=start_ns,
             end_ns=end_ns,
             provider=provider,
-            request_model=model_name(raw_request[:_MAX_TEXT]),
-            response_model=model_name(raw_response[:_MAX_TEXT]),
+            request_model=model_name(raw_request),
+            response_model=model_name(raw_response),
             operation=operation or "chat",
             tokens=tokens,
-            response_id=response_id[:_MAX_TEXT],
-            error_type=error_type[:_MAX_TEXT],
+            response_id=response_id,
+            error_type=error_type,
             finish_reason=finish_reason,
             service_tier=to_text(found.get("tier"))[:64],
             streaming=streaming,
@@ -137,7 +139,7 @@ class CallReader:
             notes=tuple(notes),
             scope=scope,
             root=not span.parent_span_id.strip(b"\0"),
-            full_model=full_model_name(raw_request[:_MAX_TEXT], raw_response[:_MAX_TEXT]),
+            full_model=full_model_name(raw_request, raw_response),
             reported_cost=reported_cost(found["cost"]) if "cost" in found else None,
             task=task_of(found, finish_reason, dialect, attributes) if tells else 0,
             version=to_text(found["version"])[:_MAX_TEXT] if "version" in found else version,
