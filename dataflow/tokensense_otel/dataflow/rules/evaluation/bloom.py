@@ -17,7 +17,7 @@ def digest(key: tuple[str, ...]) -> bytes:
 
 class Rotating:
     """Keys by their `digest`. The older half is dropped when the newer one is `span_ns` old or holds `most` keys; with
-    eight bits for each key about one stranger in forty is taken for seen."""
+    eight bits for each key about one stranger in forty is taken for seen, with twelve one in 150."""
 
     __slots__ = ("_bits", "_halves", "_held", "_most", "_span_ns", "_turned_ns")
 

@@ -15,8 +15,10 @@ from tokensense_otel.dataflow.rules.evaluation.bloom import Rotating
 
 CAPACITY: Final = 1_000
 """First calls that wait, in each shard."""
-REACH: Final = 65_536
-"""Given up keys that are still known, at least."""
+REACH: Final = 262_144
+"""Given up keys that are still known, at least; their filter is there only where any were given up."""
+_BITS: Final = 12
+"""Bits for each of them: fewer than one stranger in a hundred is taken for known."""
 LINGER_NS: Final = 30 * 86_400 * 1_000_000_000
 """No window reaches further back."""
 
@@ -41,7 +43,7 @@ class Door:
     def __init__(self) -> None:
         # By digest, oldest first.
         self._first: dict[bytes, bytes] = {}
-        self._known = Rotating(8 * REACH, span_ns=LINGER_NS, most=REACH)
+        self._known = Rotating(_BITS * REACH, span_ns=LINGER_NS, most=REACH)
         self.given_up: GivenUp | None = None
         """What the last `wait` had to give up."""
 
