@@ -149,6 +149,10 @@ class Plan:
         """
         lane = self.lanes[-1]
         self.lanes[-1] = lane.only(at, until)
+        if until < self.hours:
+            # It is silent from then on, and that it was meant to end nobody tells.
+            ended = {"service": lane.service}
+            self.near_miss("TELEMETRY_SILENT", "a service that ends", ended, until, may=("TELEMETRY_SILENT",))
         if at > 0 and lane.volume > _NOTABLE * team.volume:
             jumps = ("SPIKE", "COST_SPIKE")
             end = min(self.hours, at + 7 * DAY_HOURS)

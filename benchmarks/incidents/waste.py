@@ -181,14 +181,14 @@ def unattributed(plan: Plan) -> None:
         known = Team(f"owners-of-{project}", steady(), 0, False, 120, {}, project=project)
         model: Values = {"provider": "openai", "model": "gpt-4o"}
         plan.add(known, "answer", 80, Shape(**model, output=450))
-        nobody = Team("", steady(), 0, False, 0, {}, project=project)
+        nobody = Team("", steady(), 0, False, 1_000, {}, project=project)
         at = plan.morning(known, plan.weekday(first_day=1, last_day=max(2, plan.days - 8)))
-        lane = plan.add(nobody, "unknown", 80 * share, Shape(**model, output=450), service=f"nobody-{project}")
+        plan.add(nobody, "unknown", 80 * share, Shape(**model, output=450), service=f"nobody-{project}")
         if share < 0.1:
             plan.near_miss("UNATTRIBUTED", kind, {"project": project})
             continue
         until = min(plan.hours, at + 7 * DAY_HOURS)
-        plan.lanes[-1] = lane.only(at, until)
+        plan.begin(nobody, at, until)
         size = {"share": share / (1 + share)}
         plan.incident(
             "UNATTRIBUTED", kind, {"project": project}, at, until, size=size, grace_ns=7 * DAY_HOURS * 3_600 * 10**9
