@@ -29,7 +29,7 @@ _decode = msgspec.msgpack.decode
 class Series:
     """What every key has. `blob` is its encoding, `None` while it has changed since."""
 
-    __slots__ = ("blob", "episode", "last_ns", "now_ns", "partial", "until_ns")
+    __slots__ = ("beaten_ns", "blob", "episode", "last_ns", "now_ns", "partial", "until_ns")
 
     def __init__(self) -> None:
         self.episode = Episode()
@@ -37,6 +37,8 @@ class Series:
         """Newest event time."""
         self.now_ns = 0
         """The moment for which the key is judged: newest event time, or log time where only time passed."""
+        self.beaten_ns = 0
+        """Log time of the beat to which its windows were moved."""
         self.until_ns = 0
         """Until when letting time pass is known to change nothing; zero after every change."""
         self.partial = False
@@ -93,7 +95,7 @@ class Series:
 
     def encoded(self, key: tuple[str, ...]) -> bytes:
         if self.blob is None:
-            self.blob = _encode([key, self.last_ns, self.episode, self.state(), self.partial])
+            self.blob = _encode([key, self.last_ns, self.episode, self.state(), self.partial, self.beaten_ns])
         return self.blob
 
 
@@ -105,11 +107,11 @@ def decode_key(blob: bytes) -> tuple[tuple[str, ...], list[Any]]:
 
 def restore(series: Series, rest: list[Any], blob: bytes) -> bool:
     """Fill an empty series; `False` where what was stored has another shape."""
-    last_ns, episode, state, partial = rest
+    last_ns, episode, state, partial, beaten_ns = rest
     if not series.load(state):
         return False
     series.last_ns, series.episode, series.blob = last_ns, msgspec.convert(episode, Episode), blob
-    series.partial = partial
+    series.partial, series.beaten_ns = partial, beaten_ns
     return True
 
 

@@ -29,7 +29,7 @@ from tokensense_otel.dataflow.rules.evaluation.table import Key, Other, Sizes, T
 from tokensense_otel.dataflow.rules.rule import Level
 from tokensense_otel.dataflow.snapshots import check_version
 
-VERSION: Final = 3
+VERSION: Final = 4
 SKEW_NS: Final = 300 * SECOND_NS
 """How far ahead of log time an event may claim to be; beyond it is taken to be at that limit."""
 BEAT_NS: Final = 900 * SECOND_NS
@@ -103,12 +103,15 @@ class RuleShard:
             whole = before_ns is None or now_ns // every > before_ns // every
             if whole:
                 table.door.advance(now_ns)
+                table.beaten_ns = max(table.beaten_ns, now_ns)
             for key in table.keys() if whole else table.active():
                 if beat_ns is None and table.quiet(key, now_ns):
                     continue
                 each = self._of(key[0], key[1]).named[table.rule.name]
                 series = table.peek(key, each.config)
                 changed = series.advance(now_ns)
+                if whole:
+                    series.beaten_ns = table.beaten_ns
                 if changed:
                     series.blob = None
                 if changed or series.episode.active or beat_ns is not None:

@@ -71,6 +71,8 @@ class Table:
     def __init__(self, rule: Rule[Any, Any], max_keys: int) -> None:
         self.rule = rule
         self.max_keys = max_keys
+        self.beaten_ns = 0
+        """Log time of the last beat."""
         self.door = Door()
         self.other = Other()
         # As long as the longest window of a rule. A false positive silences a key for as long.
@@ -93,12 +95,18 @@ class Table:
         if series is None:
             return None
         self._series.move_to_end(key)
-        return self._thaw(key, series, config) if type(series) is Cold else series
+        found: Any = self._thaw(key, series, config) if type(series) is Cold else series
+        if found.beaten_ns < self.beaten_ns:
+            # A beat left it alone, as nothing would have left its windows: they only have to be moved.
+            found.advance(self.beaten_ns)
+            found.beaten_ns = self.beaten_ns
+        return found
 
     def add(self, key: Key, series: Series, time_ns: int) -> bool:
         """Begin to follow a key. `False` where every key that could go has an open finding."""
         if len(self._series) >= self.max_keys and not self._evict(time_ns):
             return False
+        series.beaten_ns = self.beaten_ns
         self._series[key] = series
         if self._doubts.holds(digest(key)):
             self.rule.mark_unfit(series, time_ns)
@@ -164,11 +172,11 @@ class Table:
                 self._series[key] = Cold(series, blob, unfit=self.rule.unfit(series))
                 self._cold += 1
                 may_cool -= 1
-        return [blobs, self._doubts.state(), self.door.state(), self.other]
+        return [blobs, self._doubts.state(), self.door.state(), self.other, self.beaten_ns]
 
     def load(self, state: list[Any]) -> Iterator[tuple[Key, list[Any], bytes]]:
         """Take over all but the keys, which come one by one for `put`: (key, state for `restore`, encoding)."""
-        blobs, doubts, door, other = state
+        blobs, doubts, door, other, self.beaten_ns = state
         self._doubts.load(doubts)
         self.door.load(door)
         self.other = msgspec.convert(other, Other)
