@@ -1,1 +1,1 @@
-"""What things cost here, measured. `python -m benchmarks` prints medians, and draws those of `peers` and `soak` into `docs/charts`."""
+"""What things cost here, measured. `python -m benchmarks` prints medians and draws some of them into `docs/charts`."""

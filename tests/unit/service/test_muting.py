@@ -35,8 +35,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = open_database("sqlite", data_dir=tmp_path / "tokensense-data")
     outbox = Outbox(engine, lambda: NOON)
     outbox.register(["console"])
-    search = {"scope": {"team": "search"}, "episode": OVER}
-    told = [FIRING, an_insight(Status.UPDATE), an_insight(**search), an_insight(Status.RESOLVED, **search)]
+    past = [an_insight(status, episode=OVER, scope={"team": "search"}) for status in (Status.FIRING, Status.RESOLVED)]
+    told = [FIRING, an_insight(Status.UPDATE), *past]
     with writing(engine).begin() as connection:
         for insight in told:
             record_insight(connection, insight, NOON)

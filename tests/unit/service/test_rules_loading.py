@@ -7,7 +7,7 @@ import pytest
 
 from tokensense_otel.core import plugins
 from tokensense_otel.core.errors import ConfigError
-from tokensense_otel.dataflow.rules.builtin.spike import Spike
+from tokensense_otel.dataflow.rules.builtin.surges.spike import Spike
 from tokensense_otel.service.handshake import encode_settings, read_settings
 from tokensense_otel.service.loader import Loaded, load, load_rules
 

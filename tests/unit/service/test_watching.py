@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.service.test_rules_loading import PLUGIN
-from tokensense_otel.dataflow.rules.builtin.spike import Spike
+from tokensense_otel.dataflow.rules.builtin.surges.spike import Spike
 from tokensense_otel.dataflow.rules.config import RuleSet
 from tokensense_otel.service import events
 from tokensense_otel.service.loader import load

@@ -4,26 +4,26 @@ from typing import Any, Final
 
 import msgspec
 
-from tokensense_otel.dataflow.rules.builtin.batch_eligible import BatchEligible
-from tokensense_otel.dataflow.rules.builtin.budget import BudgetRule
-from tokensense_otel.dataflow.rules.builtin.cache_waste import CacheWaste
-from tokensense_otel.dataflow.rules.builtin.cost_spike import CostSpike
-from tokensense_otel.dataflow.rules.builtin.error_spend import ErrorSpend
-from tokensense_otel.dataflow.rules.builtin.latency_regression import LatencyRegression
-from tokensense_otel.dataflow.rules.builtin.long_prompts import LongPrompts
-from tokensense_otel.dataflow.rules.builtin.model_downgrade import ModelDowngrade
-from tokensense_otel.dataflow.rules.builtin.model_misuse import ModelMisuse
-from tokensense_otel.dataflow.rules.builtin.prefix_cache_miss import PrefixCacheMiss
-from tokensense_otel.dataflow.rules.builtin.price_change import PriceChange
-from tokensense_otel.dataflow.rules.builtin.ram_over_provision import RamOverProvision
-from tokensense_otel.dataflow.rules.builtin.reasoning_overspend import ReasoningOverspend
-from tokensense_otel.dataflow.rules.builtin.retry_waste import RetryWaste
-from tokensense_otel.dataflow.rules.builtin.runaway_session import RunawaySession
-from tokensense_otel.dataflow.rules.builtin.spike import Spike
-from tokensense_otel.dataflow.rules.builtin.telemetry_silent import TelemetrySilent
-from tokensense_otel.dataflow.rules.builtin.truncation import Truncation
-from tokensense_otel.dataflow.rules.builtin.unattributed import Unattributed
-from tokensense_otel.dataflow.rules.builtin.unpriced import Unpriced
+from tokensense_otel.dataflow.rules.builtin.batch.batch_eligible import BatchEligible
+from tokensense_otel.dataflow.rules.builtin.budget.budget import BudgetRule
+from tokensense_otel.dataflow.rules.builtin.caching.cache_waste import CacheWaste
+from tokensense_otel.dataflow.rules.builtin.caching.prefix_cache_miss import PrefixCacheMiss
+from tokensense_otel.dataflow.rules.builtin.coverage.telemetry_silent import TelemetrySilent
+from tokensense_otel.dataflow.rules.builtin.coverage.unattributed import Unattributed
+from tokensense_otel.dataflow.rules.builtin.latency.latency_regression import LatencyRegression
+from tokensense_otel.dataflow.rules.builtin.memory.ram_over_provision import RamOverProvision
+from tokensense_otel.dataflow.rules.builtin.prices.price_change import PriceChange
+from tokensense_otel.dataflow.rules.builtin.prices.unpriced import Unpriced
+from tokensense_otel.dataflow.rules.builtin.sessions.runaway_session import RunawaySession
+from tokensense_otel.dataflow.rules.builtin.sizing.long_prompts import LongPrompts
+from tokensense_otel.dataflow.rules.builtin.sizing.model_downgrade import ModelDowngrade
+from tokensense_otel.dataflow.rules.builtin.sizing.model_misuse import ModelMisuse
+from tokensense_otel.dataflow.rules.builtin.surges.cost_spike import CostSpike
+from tokensense_otel.dataflow.rules.builtin.surges.spike import Spike
+from tokensense_otel.dataflow.rules.builtin.waste.error_spend import ErrorSpend
+from tokensense_otel.dataflow.rules.builtin.waste.reasoning_overspend import ReasoningOverspend
+from tokensense_otel.dataflow.rules.builtin.waste.retry_waste import RetryWaste
+from tokensense_otel.dataflow.rules.builtin.waste.truncation import Truncation
 from tokensense_otel.dataflow.rules.rule import Rule, RuleConfig
 
 BUILT_IN: Final[tuple[Rule[Any, Any], ...]] = (

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from tokensense_otel.dataflow.rules import RulesConfig, RuleSet, entity_shard, rule_infos, rule_shard
-from tokensense_otel.dataflow.rules.builtin.spike import Spike
+from tokensense_otel.dataflow.rules.builtin.surges.spike import Spike
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,16 @@
 
 import pytest
 
-from tokensense_otel.dataflow.rules.builtin.memory_sizes import CLOUD_RUN, FARGATE, LAMBDA, MIB, USUAL, Sizes, sizes_of
-from tokensense_otel.dataflow.rules.builtin.prompt_caches import prompt_cache
+from tokensense_otel.dataflow.rules.builtin.caching.prompt_caches import prompt_cache
+from tokensense_otel.dataflow.rules.builtin.memory.memory_sizes import (
+    CLOUD_RUN,
+    FARGATE,
+    LAMBDA,
+    MIB,
+    USUAL,
+    Sizes,
+    sizes_of,
+)
 
 GIB = 1_024 * MIB
 

@@ -1,0 +1,1 @@
+"""The rule about jobs that nobody waits for."""

@@ -1,0 +1,1 @@
+"""Rules about caches: of answers, and the provider's of prompts."""

@@ -1,0 +1,1 @@
+"""Rules about what the telemetry lacks: an owner, or all of it."""

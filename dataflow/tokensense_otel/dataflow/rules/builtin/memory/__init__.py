@@ -1,0 +1,1 @@
+"""The rule about memory that is paid for and never used."""

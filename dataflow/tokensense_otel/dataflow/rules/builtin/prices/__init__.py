@@ -1,0 +1,1 @@
+"""Rules about the price list: what is not on it, and what changes on it."""

@@ -1,0 +1,1 @@
+"""The rule about sessions that run away."""

@@ -1,0 +1,1 @@
+"""Rules about work that asks for less: a smaller model, a shorter prompt."""
