@@ -4,38 +4,28 @@ Delivery: at least once. A copy is the same alert: it has the same labels. Alert
 restarted without its data; what is open then is not told again before its next update.
 """
 
-import msgspec
-
 from tokensense_otel.core.insight import Insight
 from tokensense_otel.exporters.alertmanager.config import AlertmanagerConfig
 from tokensense_otel.exporters.alertmanager.payload import encode_alert
-from tokensense_otel.exporters.exporter import Context, Payload, Receipt
-from tokensense_otel.exporters.http.client import HttpClient
+from tokensense_otel.exporters.exporter import Payload, Receipt
+from tokensense_otel.exporters.http.poster import Poster
 
 
-class AlertmanagerExporter:
+class AlertmanagerExporter(Poster):
     Config = AlertmanagerConfig
     keeps_state = True
 
     def __init__(self, config: AlertmanagerConfig) -> None:
+        super().__init__()
         self._config = config
-        self._http: HttpClient | None = None
 
     def render(self, insight: Insight) -> Payload:
         alert = encode_alert(insight, self._config.labels, self._config.open_for_hours)
         return Payload(insight.id, insight.episode_id, alert)
 
-    async def start(self, context: Context) -> None:
-        self._http = context.http
-
     async def send(self, payload: Payload, prior: Receipt | None) -> Receipt:  # noqa: ARG002 - labels say which it is
         """Post one alert."""
-        if self._http is None:
-            raise RuntimeError("send before start")
         url = self._config.url.get_secret_value().rstrip("/") + "/api/v2/alerts"
         headers = {name: value.get_secret_value() for name, value in self._config.headers.items()}
-        response = await self._http.post(url, msgspec.json.encode([payload.body]), headers)
+        response = await self.post(url, [payload.body], headers)
         return Receipt({"status": response.status})
-
-    async def aclose(self) -> None:
-        self._http = None

@@ -6,37 +6,28 @@ that an incident exists yet.
 
 from typing import ClassVar
 
-import msgspec
-
 from tokensense_otel.core.insight import Insight
-from tokensense_otel.exporters.exporter import Context, Payload, Receipt
-from tokensense_otel.exporters.http.client import HttpClient
+from tokensense_otel.exporters.exporter import Payload, Receipt
+from tokensense_otel.exporters.http.poster import Poster
 from tokensense_otel.exporters.pagerduty.config import PagerDutyConfig
 from tokensense_otel.exporters.pagerduty.payload import encode_event, encode_minimal
 
 
-class PagerDutyExporter:
+class PagerDutyExporter(Poster):
     Config = PagerDutyConfig
     keeps_state: ClassVar[bool] = True
 
     def __init__(self, config: PagerDutyConfig) -> None:
+        super().__init__()
         self._url = config.url
         self._routing_key = config.routing_key
-        self._http: HttpClient | None = None
 
     def render(self, insight: Insight) -> Payload:
         return Payload(insight.id, insight.episode_id, encode_event(insight), encode_minimal(insight))
 
-    async def start(self, context: Context) -> None:
-        self._http = context.http
-
     async def send(self, payload: Payload, prior: Receipt | None) -> Receipt:  # noqa: ARG002 - nothing is edited
         """Post once. PagerDuty names no Retry-After with a 429: then half a minute is waited."""
-        if self._http is None or not isinstance(payload.body, dict):
-            raise RuntimeError("send before start")
+        assert isinstance(payload.body, dict)  # noqa: S101 - `render` makes one
         event = {"routing_key": self._routing_key.get_secret_value(), **payload.body}
-        response = await self._http.post(self._url.get_secret_value(), msgspec.json.encode(event))
+        response = await self.post(self._url.get_secret_value(), event)
         return Receipt({"status": response.status, "dedup_key": payload.body["dedup_key"]})
-
-    async def aclose(self) -> None:
-        self._http = None

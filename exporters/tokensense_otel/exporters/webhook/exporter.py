@@ -11,8 +11,8 @@ import msgspec
 from tokensense_otel.core.component import Clock, system_clock
 from tokensense_otel.core.config import JsonObject
 from tokensense_otel.core.insight import Insight
-from tokensense_otel.exporters.exporter import Context, Payload, Receipt
-from tokensense_otel.exporters.http.client import HttpClient
+from tokensense_otel.exporters.exporter import Payload, Receipt
+from tokensense_otel.exporters.http.poster import Poster
 from tokensense_otel.exporters.webhook.config import WebhookConfig
 from tokensense_otel.exporters.webhook.payload import encode_alerts, encode_cloud_event, encode_event
 from tokensense_otel.exporters.webhook.signature import sign, signing_key
@@ -24,35 +24,27 @@ _FORMATS: dict[str, tuple[Callable[[Insight], JsonObject], str]] = {
 }
 
 
-class WebhookExporter:
+class WebhookExporter(Poster):
     Config = WebhookConfig
 
     def __init__(self, config: WebhookConfig, clock: Clock = system_clock) -> None:
+        super().__init__()
         self._url = config.url
         self._encode, self._media_type = _FORMATS[config.format]
         self._headers = config.headers
         self._keys = [signing_key(secret.get_secret_value()) for secret in config.secret]
         self._clock = clock
-        self._http: HttpClient | None = None
 
     def render(self, insight: Insight) -> Payload:
         return Payload(insight.id, insight.episode_id, self._encode(insight))
 
-    async def start(self, context: Context) -> None:
-        self._http = context.http
-
     async def send(self, payload: Payload, prior: Receipt | None) -> Receipt:  # noqa: ARG002 - nothing is edited
         """Post once, signed for this attempt."""
-        if self._http is None:
-            raise RuntimeError("send before start")
         body = msgspec.json.encode(payload.body)
         timestamp_s = self._clock() // 1_000_000_000
         headers = {name: value.get_secret_value() for name, value in self._headers.items()}
         headers |= {"content-type": self._media_type, "webhook-id": payload.id, "webhook-timestamp": str(timestamp_s)}
         if self._keys:
             headers["webhook-signature"] = sign(self._keys, payload.id, timestamp_s, body)
-        response = await self._http.post(self._url.get_secret_value(), body, headers)
+        response = await self.post(self._url.get_secret_value(), body, headers)
         return Receipt({"status": response.status})
-
-    async def aclose(self) -> None:
-        self._http = None
