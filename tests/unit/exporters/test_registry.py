@@ -10,7 +10,7 @@ from tokensense_otel.core import plugins
 from tokensense_otel.core.errors import ConfigError
 from tokensense_otel.exporters import registry
 from tokensense_otel.exporters.console.exporter import ConsoleExporter
-from tokensense_otel.exporters.registry import installed_types, load_exporters
+from tokensense_otel.exporters.registry import BUILT_IN, installed_types, load_exporters
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the Standard Webhooks specification's example
 
@@ -62,10 +62,13 @@ def test_the_built_in_types_load(section: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("section", "text"),
     [
-        ({}, "exporters.ops.type: it is missing; write one of console, pagerduty, slack, webhook"),
+        ({}, f"exporters.ops.type: it is missing; write one of {', '.join(sorted(BUILT_IN))}"),
         ({"type": 5}, "exporters.ops.type: it is missing"),
         ("console", "exporters.ops: this is not a mapping"),
-        ({"type": "slak"}, "exporters.ops.type: no exporter is called 'slak'; did you mean slack? There are: console"),
+        (
+            {"type": "slak"},
+            "exporters.ops.type: no exporter is called 'slak'; did you mean slack? There are: alertmanager",
+        ),
         ({"type": "webhook"}, "exporters.ops.url: it is missing"),
         ({"type": "webhook", "url": "https://e.com", "secrt": 1}, "exporters.ops.secrt: there is no such key; did you"),
         ({"type": "webhook", "url": "ftp://e.com"}, "exporters.ops.url: not a URL that can be posted to; write https"),
@@ -167,7 +170,7 @@ def test_an_installed_plugin_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -
     """The entry-point group `tokensense.exporters` names it, and only what is configured is imported."""
     points(monkeypatch, mine="tokensense_otel.exporters.console.exporter:ConsoleExporter", broken="no.such:Thing")
     assert isinstance(load({"type": "mine"}), ConsoleExporter)
-    assert set(installed_types()) == {"console", "webhook", "slack", "pagerduty", "mine", "broken"}
+    assert set(installed_types()) == {*BUILT_IN, "mine", "broken"}
     assert "cannot be loaded: ModuleNotFoundError" in refusal({"type": "broken"})
 
 

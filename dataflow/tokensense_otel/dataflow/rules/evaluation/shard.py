@@ -98,6 +98,7 @@ class RuleShard:
         self._advanced_ns = max(now_ns, before_ns or 0)
         told = self._parted()
         for table in self._tables.values():
+            first = len(told)
             beat_ns = table.rule.beat_ns
             every = beat_ns or BEAT_NS
             whole = before_ns is None or now_ns // every > before_ns // every
@@ -121,6 +122,7 @@ class RuleShard:
                     table.drop(key)
                 else:
                     series.until_ns = series.idle_until_ns()
+            told[first:] = sorted(told[first:], key=_place)  # keys lie in the order of their last use, or as bytes
         return told
 
     def next_wake(self) -> int | None:
@@ -382,3 +384,8 @@ def _note(each: InForce, key: Key, series: Series) -> None:
         expires_ns = series.expires_ns()
         due_ns = expires_ns if due_ns is None or (expires_ns is not None and expires_ns < due_ns) else due_ns
     each.table.track(key, due_ns)
+
+
+def _place(insight: Insight) -> tuple[str, str, list[tuple[str, str]]]:
+    """What is told in one moment is told in this order, whichever way it is kept."""
+    return insight.tenant, insight.project, sorted(insight.scope.items())
