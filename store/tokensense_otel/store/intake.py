@@ -109,14 +109,24 @@ class Intake:
         theirs, mine = deliveries.alias("theirs"), deliveries.alias("mine")
         known = sa.exists().where(theirs.c.exporter == to, theirs.c.seq == mine.c.seq)
         stood_in = sa.exists().where(
-            theirs.c.exporter == to, theirs.c.episode_id == mine.c.episode_id, theirs.c.stands_in == exporter
+            theirs.c.exporter == to,
+            theirs.c.episode_id == mine.c.episode_id,
+            theirs.c.stands_in == exporter,
+            theirs.c.seq < mine.c.seq,
+        )
+        # An end that `exporter` need not tell any more is one that `to` has to: it told of the beginning.
+        follows = sa.and_(
+            stood_in,
+            mine.c.held == "",
+            sa.or_(mine.c.state != State.SUPPRESSED, insights.c.status == Status.RESOLVED),
         )
         overdue = sa.and_(mine.c.state == State.PENDING, mine.c.queued_ns <= waiting_since_ns, mine.c.held == "")
         now = self._clock()
         with self._writing.begin() as connection:
             found = connection.execute(
                 sa.select(mine.c.seq, mine.c.insight_id, mine.c.episode_id)
-                .where(mine.c.exporter == exporter, ~known, sa.or_(overdue, stood_in))
+                .join_from(mine, insights, mine.c.seq == insights.c.seq)
+                .where(mine.c.exporter == exporter, ~known, sa.or_(overdue, follows))
                 .order_by(mine.c.seq)
             ).all()
             if found:

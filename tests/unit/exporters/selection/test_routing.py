@@ -24,7 +24,7 @@ from tokensense_otel.exporters import ExporterConfig, NamedExporter, Retry
 from tokensense_otel.exporters.selection.config import RouteConfig
 from tokensense_otel.exporters.selection.routing import is_routed
 from tokensense_otel.store.held import HeldBack
-from tokensense_otel.store.outbox import Outbox, State
+from tokensense_otel.store.outbox import Outbox, State, Verdict
 
 
 @pytest.fixture
@@ -162,3 +162,21 @@ def test_what_is_held_back_on_purpose_is_no_case_for_the_fallback(engine: Engine
     assert outbox.fall_back("pager", "mail", NOON) == 1
     assert outbox.fall_back("pager", "mail", NOON) == 0
     assert [each.state for each in outbox.listing(exporter="mail")] == [State.PENDING]
+
+
+def test_the_fallback_gets_what_follows_and_nothing_from_before(engine: Engine) -> None:
+    """A firing that arrived is not told again after its update; an end that was merged away is told all the same."""
+    outbox = Outbox(engine, lambda: NOON)
+    outbox.register(["pager", "mail"])
+    firing, update, end = story("ep_1", Status.FIRING, Status.UPDATE, Status.RESOLVED)
+    put(engine, firing)
+    outbox.enqueue(["pager"])
+    outbox.record([(delivery, Verdict(state=State.DELIVERED)) for delivery in outbox.due("pager", NOON, 1)])
+    put(engine, update)
+    outbox.enqueue(["pager"])
+    assert [outbox.fall_back("pager", "mail", NOON) for _ in range(2)] == [1, 0]
+    put(engine, end)
+    outbox.enqueue(["pager"])
+    HeldBack(engine).suppress({each.id: "over" for each in outbox.listing(exporter="pager", state=State.PENDING)}, NOON)
+    assert [outbox.fall_back("pager", "mail", NOON) for _ in range(2)] == [1, 0]
+    assert [each.insight_id for each in reversed(outbox.listing(exporter="mail"))] == [update.id, end.id]
