@@ -52,7 +52,8 @@ class Picker:
             self._lanes.release_all(reserved)
             return ()
         crowd = self._started(reserved, together=True)
-        events.DIGESTED(len(crowd), exporter=self._name, deliveries=len(crowd))
+        if crowd:
+            events.DIGESTED(len(crowd), exporter=self._name, deliveries=len(crowd))
         return tuple(crowd)
 
     def _started(self, reserved: list[Delivery], *, together: bool) -> list[Delivery]:
@@ -70,7 +71,8 @@ class Picker:
             free = []
             raise
         finally:
-            self._lanes.release_all([delivery for delivery in reserved if delivery not in free])
+            started = {delivery.id for delivery in free}
+            self._lanes.release_all([delivery for delivery in reserved if delivery.id not in started])
         return free
 
     def _merge(self, now_ns: int) -> None:
