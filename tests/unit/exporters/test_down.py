@@ -36,29 +36,48 @@ def told(engine: Engine) -> list[Insight]:
     return [insight for _, insight in list_insights(engine, rule=RULE)]
 
 
+def look(outages: Outages, health: dict[str, Health], waiting: dict[str, int], now_ns: int) -> list[Insight]:
+    said: list[Insight] = []
+    outages.look(health, waiting, now_ns, said.append)
+    return said
+
+
+def test_what_could_not_be_told_is_told_at_the_next_look() -> None:
+    """A store that is locked for a moment loses neither the outage nor its end."""
+
+    def locked(_insight: Insight) -> None:
+        raise OSError("locked")
+
+    outages, down, up = Outages(()), {"chat": Health(AGO, 0, "HTTP 404")}, {"chat": Health(None, NOON, "")}
+    for health, status in ((down, Status.FIRING), (up, Status.RESOLVED)):
+        with pytest.raises(OSError, match="locked"):
+            outages.look(health, {}, NOON, locked)
+        assert [each.status for each in look(outages, health, {}, NOON)] == [status]
+
+
 def test_it_is_down_after_five_minutes_without_a_delivery() -> None:
     """Not a moment earlier, and once; the numbers, the reason and what to do are in it."""
     outages = Outages(())
-    assert outages.look({"chat": Health(AGO + 1, 0, "HTTP 404")}, {"chat": 3}, NOON) == []
-    [firing] = outages.look({"chat": Health(AGO, 0, "HTTP 404")}, {"chat": 3}, NOON)
+    assert look(outages, {"chat": Health(AGO + 1, 0, "HTTP 404")}, {"chat": 3}, NOON) == []
+    [firing] = look(outages, {"chat": Health(AGO, 0, "HTTP 404")}, {"chat": 3}, NOON)
     assert (firing.scope, firing.started_at) == ({"exporter": "chat"}, "2026-01-01T11:55:00Z")
     assert firing.evidence["waiting_deliveries"] == 3
     assert firing.summary.endswith("and 3 wait. The reason: HTTP 404")
-    assert outages.look({"chat": Health(AGO, 0, "HTTP 404")}, {"chat": 4}, NOON + SECOND) == []
+    assert look(outages, {"chat": Health(AGO, 0, "HTTP 404")}, {"chat": 4}, NOON + SECOND) == []
 
 
 def test_a_delivery_ends_it_and_a_new_start_does_not() -> None:
     """What an earlier process told stays open until something arrives, or until it is no longer configured."""
-    [firing] = Outages(()).look({"chat": Health(AGO, 0, "HTTP 404")}, {}, NOON)
+    [firing] = look(Outages(()), {"chat": Health(AGO, 0, "HTTP 404")}, {}, NOON)
     again = Outages([firing])
-    assert again.look({"chat": Health(None, 0, "")}, {}, NOON) == []
-    [over] = again.look({"chat": Health(None, NOON, "")}, {}, NOON)
+    assert look(again, {"chat": Health(None, 0, "")}, {}, NOON) == []
+    [over] = look(again, {"chat": Health(None, NOON, "")}, {}, NOON)
     assert (over.status, over.episode_id, over.summary) == (
         Status.RESOLVED,
         firing.episode_id,
         "It takes messages again.",
     )
-    [removed] = Outages([firing]).look({}, {}, NOON)
+    [removed] = look(Outages([firing]), {}, {}, NOON)
     assert removed.summary == "It is no longer configured."
 
 

@@ -4,7 +4,7 @@ It fires when an endpoint has been failing for `DOWN_AFTER_S`, and resolves with
 start proves nothing. Ids are made of the name and of when it began, so that a restart tells nothing twice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -32,19 +32,26 @@ class Outages:
     def __init__(self, open_: Iterable[Insight]) -> None:
         self._open = {insight.scope["exporter"]: insight for insight in open_ if insight.rule == RULE}
 
-    def look(self, health: Mapping[str, Health], waiting: Mapping[str, int], now_ns: int) -> list[Insight]:
-        """What there is to tell. An exporter that is no longer configured is not down any more."""
-        told: list[Insight] = []
+    def look(
+        self, health: Mapping[str, Health], waiting: Mapping[str, int], now_ns: int, tell: Callable[[Insight], None]
+    ) -> None:
+        """Tell what there is to tell. What cannot be told is tried again at the next look.
+
+        An exporter that is no longer configured is not down any more.
+        """
         for name, each in health.items():
             known = self._open.get(name)
             since_ns = each.failing_since_ns
             if known is None and since_ns is not None and now_ns - since_ns >= DOWN_AFTER_S * _SECOND:
-                self._open[name] = _firing(name, each, since_ns, waiting.get(name, 0), now_ns)
-                told.append(self._open[name])
+                firing = _firing(name, each, since_ns, waiting.get(name, 0), now_ns)
+                tell(firing)
+                self._open[name] = firing
             elif known is not None and since_ns is None and each.delivered_ns:
-                told.append(_resolved(self._open.pop(name), "It takes messages again.", now_ns))
-        gone = [name for name in self._open if name not in health]
-        return told + [_resolved(self._open.pop(name), "It is no longer configured.", now_ns) for name in gone]
+                tell(_resolved(known, "It takes messages again.", now_ns))
+                del self._open[name]
+        for name in [name for name in self._open if name not in health]:
+            tell(_resolved(self._open[name], "It is no longer configured.", now_ns))
+            del self._open[name]
 
 
 def _firing(name: str, health: Health, since_ns: int, waiting: int, now_ns: int) -> Insight:

@@ -140,8 +140,7 @@ class Ring:
         """Record which endpoints are down, and which are no longer: it is told as every finding is."""
         now = self._clock()
         health = {name: sender.health for name, sender in zip(self._names, self._senders, strict=True)}
-        for insight in self._outages.look(health, self._outbox.waiting(self._names), now):
-            self._outbox.tell(insight)
+        self._outages.look(health, self._outbox.waiting(self._names), now, self._outbox.tell)
 
     async def _fall_back(self) -> None:
         """Let the exporters that stand in for others deliver what those could not."""
